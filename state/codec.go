@@ -1,0 +1,57 @@
+package state
+
+import (
+	"fmt"
+	"reflect"
+	"sync"
+
+	"github.com/hashicorp/go-msgpack/v2/codec"
+
+	"muster/model"
+)
+
+// handle encodes commands and the records of snapshots alike: msgpack maps
+// with the names of fields, so that a release may add fields.
+var handle = newHandle()
+
+func newHandle() *codec.MsgpackHandle {
+	h := &codec.MsgpackHandle{WriteExt: true}
+	h.RawToString = true
+	h.MapType = reflect.TypeFor[map[string]any]()
+	return h
+}
+
+type encoder struct {
+	buf []byte
+	enc *codec.Encoder
+}
+
+var encoders = sync.Pool{New: func() any {
+	e := &encoder{}
+	e.enc = codec.NewEncoderBytes(&e.buf, handle)
+	return e
+}}
+
+var decoders = sync.Pool{New: func() any { return codec.NewDecoderBytes(nil, handle) }}
+
+// Encode makes the log entry of a command.
+func Encode(t model.CommandType, command any) ([]byte, error) {
+	e := encoders.Get().(*encoder)
+	defer encoders.Put(e)
+	e.buf = e.buf[:0]
+	e.enc.ResetBytes(&e.buf)
+	if err := e.enc.Encode(command); err != nil {
+		return nil, fmt.Errorf("encode command: %w", err)
+	}
+	out := make([]byte, 1+len(e.buf))
+	out[0] = byte(t)
+	copy(out[1:], e.buf)
+	return out, nil
+}
+
+func decode(b []byte, v any) error {
+	d := decoders.Get().(*codec.Decoder)
+	defer decoders.Put(d)
+	d.ResetBytes(b)
+	return d.Decode(v)
+}

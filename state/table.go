@@ -1,0 +1,70 @@
+package state
+
+import (
+	"strings"
+
+	"github.com/tidwall/btree"
+)
+
+// treeDegree makes nodes of up to 31 items: small enough that copying the path
+// to one item costs little, large enough that a tree of a million is 5 deep.
+const treeDegree = 16
+
+// table is an ordered map that is copied on write. A table that was published
+// in a Version is never written again: mut hands out a copy, once a batch.
+type table[V any] struct {
+	tree *btree.Map[string, V]
+	gen  uint64 // of the batch that may write tree
+}
+
+func newTable[V any]() table[V] {
+	return table[V]{tree: btree.NewMap[string, V](treeDegree)}
+}
+
+func (t *table[V]) mut(gen uint64) *btree.Map[string, V] {
+	if t.gen != gen {
+		t.tree = t.tree.Copy()
+		t.gen = gen
+	}
+	return t.tree
+}
+
+func (t *table[V]) get(key string) (V, bool) { return t.tree.Get(key) }
+
+func (t *table[V]) len() int { return t.tree.Len() }
+
+// scan visits the items whose keys begin with prefix, in the order of keys.
+func (t *table[V]) scan(prefix string, visit func(key string, v V) bool) {
+	if prefix == "" {
+		t.tree.Scan(visit)
+		return
+	}
+	t.tree.Ascend(prefix, func(key string, v V) bool {
+		return strings.HasPrefix(key, prefix) && visit(key, v)
+	})
+}
+
+// from visits the items from the key pivot on.
+func (t *table[V]) from(pivot string, visit func(key string, v V) bool) {
+	t.tree.Ascend(pivot, visit)
+}
+
+// collect returns the values whose keys begin with prefix.
+func (t *table[V]) collect(prefix string) []V {
+	var out []V
+	t.scan(prefix, func(_ string, v V) bool {
+		out = append(out, v)
+		return true
+	})
+	return out
+}
+
+// sep separates the parts of composite keys. Names with it are refused by
+// ops, so that no key can be read in two ways.
+const sep = "\x00"
+
+// fold is the form in which names of nodes and services are compared.
+func fold(s string) string { return strings.ToLower(s) }
+
+func key2(a, b string) string    { return a + sep + b }
+func key3(a, b, c string) string { return a + sep + b + sep + c }

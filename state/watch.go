@@ -1,0 +1,176 @@
+package state
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+type topicKind uint8
+
+const (
+	kindTable topicKind = iota
+	kindKey
+	kindPrefix
+	kindService
+	kindNode
+)
+
+// A Topic is something that can change: a table, a key, all keys with a
+// prefix, a service with all that decides about its health, a node.
+type Topic struct {
+	kind topicKind
+	name string
+}
+
+// TopicKey is one key of the KV store, there or not.
+func TopicKey(key string) Topic { return Topic{kindKey, key} }
+
+// TopicPrefix is every key that begins with prefix.
+func TopicPrefix(prefix string) Topic { return Topic{kindPrefix, prefix} }
+
+// TopicService is a service by name: its instances, their checks, their nodes.
+func TopicService(name string) Topic { return Topic{kindService, fold(name)} }
+
+// TopicNode is a node with its services and checks.
+func TopicNode(name string) Topic { return Topic{kindNode, fold(name)} }
+
+// The tables that can be watched whole.
+var (
+	TopicNodes       = Topic{kindTable, tableNodes}
+	TopicServices    = Topic{kindTable, tableServices}
+	TopicChecks      = Topic{kindTable, tableChecks}
+	TopicSessions    = Topic{kindTable, tableSessions}
+	TopicCoordinates = Topic{kindTable, tableCoordinates}
+)
+
+// A Watch is told once when one of its topics changes. It says "look again",
+// not what happened.
+type Watch struct {
+	hub   *hub
+	done  chan struct{}
+	fired atomic.Bool
+	links []link // guarded by hub.mu
+}
+
+// Done is closed when a topic has changed.
+func (w *Watch) Done() <-chan struct{} { return w.done }
+
+// Fired tells whether Done is closed, cheaply.
+func (w *Watch) Fired() bool { return w.fired.Load() }
+
+// Close forgets the watch. It does not close Done. Closing twice does nothing.
+func (w *Watch) Close() {
+	if w.fired.Load() {
+		return
+	}
+	w.hub.mu.Lock()
+	w.hub.unlink(w)
+	w.hub.mu.Unlock()
+}
+
+// link ties a watch to one topic, in a list of all watches of that topic.
+type link struct {
+	watch      *Watch
+	topic      Topic
+	prev, next *link
+}
+
+// hub knows who watches what. What nobody watches costs nothing.
+type hub struct {
+	mu       sync.Mutex
+	heads    map[Topic]*link // guarded by mu
+	prefixes map[int]int     // length of watched prefixes → how many; guarded by mu
+	watches  atomic.Int64
+}
+
+func newHub() *hub {
+	return &hub{heads: map[Topic]*link{}, prefixes: map[int]int{}}
+}
+
+func (h *hub) watch(topics ...Topic) *Watch {
+	w := &Watch{hub: h, done: make(chan struct{}), links: make([]link, len(topics))}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, t := range topics {
+		l := &w.links[i]
+		l.watch, l.topic = w, t
+		if head := h.heads[t]; head != nil {
+			l.next = head
+			head.prev = l
+		}
+		h.heads[t] = l
+		if t.kind == kindPrefix {
+			h.prefixes[len(t.name)]++
+		}
+	}
+	h.watches.Add(1)
+	return w
+}
+
+// unlink takes a watch out of all lists; h.mu is held.
+func (h *hub) unlink(w *Watch) {
+	if w.links == nil {
+		return
+	}
+	for i := range w.links {
+		l := &w.links[i]
+		switch {
+		case l.prev != nil:
+			l.prev.next = l.next
+		case l.next != nil:
+			h.heads[l.topic] = l.next
+		default:
+			delete(h.heads, l.topic)
+		}
+		if l.next != nil {
+			l.next.prev = l.prev
+		}
+		if l.topic.kind == kindPrefix {
+			n := len(l.topic.name)
+			if h.prefixes[n]--; h.prefixes[n] == 0 {
+				delete(h.prefixes, n)
+			}
+		}
+	}
+	w.links = nil
+	h.watches.Add(-1)
+}
+
+// fire wakes everybody who watches one of the topics. It is called after the
+// Version that holds the change is published.
+func (h *hub) fire(topics []Topic) {
+	if len(topics) == 0 || h.watches.Load() == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, t := range topics {
+		h.fireOne(t)
+		if t.kind != kindKey {
+			continue
+		}
+		for n := range h.prefixes {
+			if n <= len(t.name) {
+				h.fireOne(Topic{kindPrefix, t.name[:n]})
+			}
+		}
+	}
+}
+
+func (h *hub) fireOne(t Topic) {
+	for l := h.heads[t]; l != nil; l = h.heads[t] {
+		w := l.watch
+		h.unlink(w)
+		w.fired.Store(true)
+		close(w.done)
+	}
+}
+
+// fireAll wakes everybody: the data was replaced.
+func (h *hub) fireAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for t := range h.heads {
+		h.fireOne(t)
+	}
+}
