@@ -1,0 +1,106 @@
+package gossip
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+)
+
+// A guard keeps agents out of the pool that do not belong there. What it says
+// stands in the log of the agent that refuses and in the answer to a join.
+//
+// That two members have one name is settled by memberlist: the first stays.
+type guard struct {
+	wan                  bool
+	datacenter, name, id string
+
+	mu   sync.Mutex
+	byID map[string]place // alive members, from their events
+}
+
+// A place is where a node id is in use.
+type place struct{ name, addr string }
+
+// NotifyMerge is called with everybody the other side of a join knows, and
+// with each single member that is said to be alive. The first kind is refused
+// as a whole; a conflict between two others is not reason enough for that, as
+// the news of the single member will be refused. memberlist holds a lock.
+func (g *guard) NotifyMerge(members []*serf.Member) error {
+	for _, m := range members {
+		if m.Status == serf.StatusLeft {
+			continue
+		}
+		if err := g.checkKind(m); err != nil {
+			return err
+		}
+		if err := g.checkID(m, len(members) == 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkKind refuses what belongs in another pool.
+func (g *guard) checkKind(m *serf.Member) error {
+	role, dc := m.Tags[TagRole], m.Tags[TagDatacenter]
+	switch {
+	case role != RoleServer && role != RoleClient || dc == "":
+		return refuse(m, "it is not an agent (another gossip cluster on the same port?)")
+	case g.wan && role != RoleServer:
+		return refuse(m, "only servers join the WAN pool: let it join a server's LAN address")
+	case !g.wan && dc != g.datacenter:
+		return refuse(m, "it belongs to datacenter %q, not to %q: join its servers over the WAN", dc, g.datacenter)
+	}
+	return nil
+}
+
+// checkID refuses a node id that somebody else uses, which happens when a
+// machine is cloned with its data directory.
+func (g *guard) checkID(m *serf.Member, others bool) error {
+	id := m.Tags[TagID]
+	if id == "" || m.Name == g.name {
+		return nil
+	}
+	at := place{m.Name, fmt.Sprintf("%s:%d", m.Addr, m.Port)}
+	g.mu.Lock()
+	used, ok := g.byID[id]
+	g.mu.Unlock()
+	// A renamed agent at the same address took the place of its former self.
+	if !ok || used.name == at.name || used.addr == at.addr || used.name != g.name && !others {
+		return nil
+	}
+	return refuse(m, "its node ID %s is in use by member %q (%s): delete node-id in the data directory of one of "+
+		"them, or force-leave %q if it is gone", id, used.name, used.addr, used.name)
+}
+
+func refuse(m *serf.Member, format string, args ...any) error {
+	return fmt.Errorf("member %q (%s:%d) is refused: %s", m.Name, m.Addr, m.Port, fmt.Sprintf(format, args...))
+}
+
+// saw keeps the table of node ids.
+func (g *guard) saw(e *Event) {
+	id := e.Member.ID()
+	if id == "" {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch e.Type {
+	case EventJoin, EventUpdate:
+		g.byID[id] = place{e.Member.Name, fmt.Sprintf("%s:%d", e.Member.Addr, e.Member.Port)}
+	default:
+		if g.byID[id].name == e.Member.Name {
+			delete(g.byID, id)
+		}
+	}
+}
+
+// ReconnectTimeout implements serf.ReconnectTimeoutOverrider.
+func (g *guard) ReconnectTimeout(m *serf.Member, timeout time.Duration) time.Duration {
+	if d, err := time.ParseDuration(m.Tags[tagReconnect]); err == nil && d > 0 {
+		return d
+	}
+	return timeout
+}
