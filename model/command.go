@@ -33,7 +33,7 @@ type RegisterRequest struct {
 	Checks          []*HealthCheck
 	// SkipNodeUpdate leaves an existing node as it is.
 	SkipNodeUpdate bool
-	RaftIndex      `json:"-"`
+	RaftIndex      `json:"-" codec:",omitempty"`
 }
 
 // DeregisterRequest takes a check, an instance with its checks, or a node with
