@@ -1,0 +1,196 @@
+package quorum
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// promiseTime is how long a server that heard from a leader helps nobody else
+// to become leader: it neither votes nor asks for votes. It is the same on
+// every server whatever its multiplier, and not longer than Raft itself waits
+// before it begins an election, so that it delays none.
+const promiseTime = time.Second
+
+// leaseTime is how long a leader counts on a promise, from the moment it sent
+// the message that was answered. The tenth that is missing is for clocks that
+// do not run at the same speed.
+const leaseTime = promiseTime * 9 / 10
+
+// A lease knows since when a majority of the voters has certainly been bound
+// to this leader. See README.md for why that proves that nobody else leads.
+type lease struct {
+	self string
+
+	mu        sync.Mutex
+	term      uint64 // that this server leads in; 0 when it does not lead
+	ready     bool
+	suspended bool
+	handed    bool     // another server was told to take over in this term
+	voter     bool     // this server has a vote
+	others    []string // the other servers that have a vote
+	heard     map[string]time.Time
+
+	current atomic.Pointer[grant] // nil when this server does not lead
+	moved   chan struct{}         // holds a value after current changed
+}
+
+// A grant is the state of the lease at one moment.
+type grant struct {
+	term  uint64
+	ready bool // an entry of this term has been applied
+	// suspended: another server may be on the way to take over with this
+	// server's consent, so promises say nothing.
+	suspended bool
+	sole      bool      // there is no other voter
+	at        time.Time // a majority is bound since; zero if it is not
+}
+
+func newLease(self string) *lease {
+	return &lease{self: self, heard: map[string]time.Time{}, moved: make(chan struct{}, 1)}
+}
+
+// valid says whether the grant still holds at the given moment. The wall clock
+// is asked too: unlike the other it counts the time in which a machine sleeps.
+func (g *grant) valid(now time.Time) bool {
+	if !g.ready || g.suspended {
+		return false
+	}
+	return g.sole || g.age(now) < leaseTime && now.Round(0).Sub(g.at.Round(0)) < leaseTime
+}
+
+func (g *grant) age(now time.Time) time.Duration { return now.Sub(g.at) }
+
+// confirms says whether a majority has been bound to this leader since start.
+func (g *grant) confirms(start time.Time) bool {
+	return g.sole || !g.at.IsZero() && !g.at.Before(start)
+}
+
+// lead begins a term of this server.
+func (l *lease) lead(term uint64, members raft.Configuration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.term, l.ready, l.suspended, l.handed = term, false, false, false
+	clear(l.heard)
+	l.setMembers(members)
+	l.publish()
+}
+
+// end notes that this server leads no more.
+func (l *lease) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.term = 0
+	l.publish()
+}
+
+// setReady notes that an entry of this term has been applied.
+func (l *lease) setReady(term uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.term == term {
+		l.ready = true
+		l.publish()
+	}
+}
+
+// suspend ends the lease for the rest of the term, unless keep is called. It
+// returns the term; 0 when this server does not lead.
+func (l *lease) suspend() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.suspended = true
+	l.publish()
+	return l.term
+}
+
+// handOver notes that another server is about to be told to take over.
+func (l *lease) handOver(term uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.term == term {
+		l.handed = true
+	}
+}
+
+// keep takes a suspension back after a transfer that came to nothing, unless
+// the other server may have been told.
+func (l *lease) keep(term uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.term == term && !l.handed {
+		l.suspended = false
+		l.publish()
+	}
+}
+
+// suspendedTerm returns the term in which this server leads without a lease;
+// 0 when there is none.
+func (l *lease) suspendedTerm() uint64 {
+	if g := l.current.Load(); g != nil && g.suspended {
+		return g.term
+	}
+	return 0
+}
+
+// setConfiguration notes who has a vote. The log calls it before a change of
+// the members takes effect.
+func (l *lease) setConfiguration(members raft.Configuration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.setMembers(members)
+	l.publish()
+}
+
+// setMembers needs l.mu.
+func (l *lease) setMembers(members raft.Configuration) {
+	l.voter, l.others = false, nil
+	for _, s := range members.Servers {
+		switch {
+		case s.Suffrage != raft.Voter:
+		case string(s.ID) == l.self:
+			l.voter = true
+		default:
+			l.others = append(l.others, string(s.ID))
+		}
+	}
+}
+
+// answered notes that a server accepted a message that this leader sent in the
+// given term at the given time.
+func (l *lease) answered(server string, term uint64, sent time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if term != l.term || !sent.After(l.heard[server]) {
+		return
+	}
+	l.heard[server] = sent
+	l.publish()
+}
+
+// publish makes what is known available to readers. It needs l.mu.
+func (l *lease) publish() {
+	var g *grant
+	if l.term != 0 && l.voter {
+		g = &grant{term: l.term, ready: l.ready, suspended: l.suspended}
+		// This server and as many others as make a majority.
+		if need := (len(l.others) + 1) / 2; need == 0 {
+			g.sole = true
+		} else {
+			sent := make([]time.Time, 0, len(l.others))
+			for _, id := range l.others {
+				sent = append(sent, l.heard[id])
+			}
+			slices.SortFunc(sent, func(a, b time.Time) int { return b.Compare(a) })
+			g.at = sent[need-1]
+		}
+	}
+	l.current.Store(g)
+	select {
+	case l.moved <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,156 @@
+package quorum
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"muster/model"
+)
+
+// A Server is a member of the quorum.
+type Server struct {
+	ID, Address string
+	// Voter: it counts for a majority and may lead.
+	Voter bool
+	// Leader: it leads as far as this server knows.
+	Leader bool
+}
+
+// Configuration returns the members, in the order in which they came, and the
+// index of the entry that made them so (0 when it is not known). A change may
+// not be agreed on yet.
+func (q *Quorum) Configuration() (servers []Server, index uint64, err error) {
+	f := q.raft.GetConfiguration()
+	if err := f.Error(); err != nil {
+		return nil, 0, outcomeOf(err)
+	}
+	leader, _ := q.Leader()
+	for _, s := range f.Configuration().Servers {
+		servers = append(servers, Server{
+			ID:      string(s.ID),
+			Address: string(s.Address),
+			Voter:   s.Suffrage == raft.Voter,
+			Leader:  string(s.ID) == leader,
+		})
+	}
+	return servers, f.Index(), nil
+}
+
+func (q *Quorum) configuration() ([]raft.Server, raft.Configuration) {
+	c := q.raft.GetConfiguration().Configuration()
+	return c.Servers, c
+}
+
+// otherVoters says whether another server has a vote.
+func (q *Quorum) otherVoters() bool {
+	servers, _ := q.configuration()
+	for _, s := range servers {
+		if s.Suffrage == raft.Voter && string(s.ID) != q.id {
+			return true
+		}
+	}
+	return false
+}
+
+// Bootstrap makes a server without any state a member of a new cluster of the
+// given voters. All of them may do it, with the same list.
+func (q *Quorum) Bootstrap(servers []Server) error {
+	var c raft.Configuration
+	for _, s := range servers {
+		c.Servers = append(c.Servers, raft.Server{ID: raft.ServerID(s.ID), Address: raft.ServerAddress(s.Address)})
+	}
+	err := q.await(background, func() error { return q.raft.BootstrapCluster(c).Error() })
+	if err != nil {
+		return fmt.Errorf("bootstrap raft: %w", err)
+	}
+	q.electSoleVoter()
+	return nil
+}
+
+// memberTimeout bounds the wait for an earlier change of the members.
+const memberTimeout = 10 * time.Second
+
+// AddVoter adds a server, or gives one its vote, or changes its address. Leader
+// only; errors as for Propose.
+func (q *Quorum) AddVoter(id, address string) error {
+	return q.change(func() raft.IndexFuture {
+		return q.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, memberTimeout)
+	})
+}
+
+// AddNonVoter adds a server that follows but does not count for a majority, or
+// changes its address. Leader only; errors as for Propose.
+func (q *Quorum) AddNonVoter(id, address string) error {
+	return q.change(func() raft.IndexFuture {
+		return q.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(address), 0, memberTimeout)
+	})
+}
+
+// DemoteVoter takes a server's vote away. Leader only; errors as for Propose.
+func (q *Quorum) DemoteVoter(id string) error {
+	if id == q.id {
+		q.lease.suspend() // the others may elect somebody without this server
+	}
+	return q.change(func() raft.IndexFuture {
+		return q.raft.DemoteVoter(raft.ServerID(id), 0, memberTimeout)
+	})
+}
+
+// RemoveServer takes a server out. A leader that removes itself gives up its
+// office. Leader only; errors as for Propose.
+func (q *Quorum) RemoveServer(id string) error {
+	if id == q.id {
+		q.lease.suspend()
+	}
+	return q.change(func() raft.IndexFuture {
+		return q.raft.RemoveServer(raft.ServerID(id), 0, memberTimeout)
+	})
+}
+
+// change runs a change of the members on a leader that is ready.
+func (q *Quorum) change(f func() raft.IndexFuture) error {
+	if err := q.leads(); err != nil {
+		return err
+	}
+	if status, _ := q.Status(); !status.Ready {
+		return model.ErrNotReady
+	}
+	return q.await(background, func() error { return outcomeOf(f().Error()) })
+}
+
+// TransferLeadership hands over to the server with the given ID, or to the one
+// that is furthest along when id is empty, and returns when this server no
+// longer leads. Writes are refused meanwhile, with model.ErrNotLeader. When it
+// fails this server goes on to lead; if the other may still have got the
+// message, reads cost a round trip each until the next election.
+func (q *Quorum) TransferLeadership(id string) error {
+	if err := q.leads(); err != nil {
+		return err
+	}
+	address := raft.ServerAddress("")
+	if id != "" {
+		servers, _ := q.configuration()
+		for _, s := range servers {
+			if string(s.ID) == id && s.Suffrage == raft.Voter {
+				address = s.Address
+			}
+		}
+		if address == "" || id == q.id {
+			return model.Errorf(model.BadRequest, "server %q is not another voter", id)
+		}
+	}
+	term := q.lease.suspend()
+	err := q.await(background, func() error {
+		if id == "" {
+			return q.raft.LeadershipTransfer().Error()
+		}
+		return q.raft.LeadershipTransferToServer(raft.ServerID(id), address).Error()
+	})
+	if err != nil {
+		q.lease.keep(term)
+		return fmt.Errorf("transfer leadership: %w", err)
+	}
+	return nil
+}

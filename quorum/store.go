@@ -1,0 +1,199 @@
+package quorum
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/metadb"
+	"go.etcd.io/bbolt"
+)
+
+// A store is where a server keeps what it must not forget.
+type store struct {
+	logs      *logStore
+	stable    raft.StableStore
+	snapshots raft.SnapshotStore
+	closers   []func() error // called last to first
+}
+
+const (
+	// segmentSize is the size of a file of the log, in bytes; two exist at
+	// least. A file is deleted when no entry in it is needed any more.
+	segmentSize = 16 << 20
+	// keptSnapshots is how many snapshots stay on disk.
+	keptSnapshots = 2
+	// lockWait is how long Open waits for another process to let go of the files.
+	lockWait = time.Second
+)
+
+// openStore opens the files in dir, or memory if dir is empty. members is told
+// of every change of the members before the log takes it in.
+func openStore(dir string, members func(raft.Configuration), logger hclog.Logger) (*store, error) {
+	if dir == "" {
+		return &store{
+			logs:      newLogStore(newMemoryLog(), members),
+			stable:    newMemoryStable(),
+			snapshots: snapshotStore{newMemorySnapshots()},
+		}, nil
+	}
+	walDir := filepath.Join(dir, "wal")
+	if err := os.MkdirAll(walDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make raft folder: %w", err)
+	}
+	if err := checkUnlocked(filepath.Join(walDir, metadb.FileName)); err != nil {
+		return nil, err
+	}
+	s := &store{}
+	meta := &metadb.BoltMetaDB{}
+	s.closers = append(s.closers, meta.Close) // the log does not close it
+	log, err := wal.Open(walDir, wal.WithMetaStore(meta), wal.WithSegmentSize(segmentSize), wal.WithLogger(logger))
+	if err != nil {
+		_ = s.close()
+		return nil, fmt.Errorf("open raft log: %w", err)
+	}
+	s.closers = append(s.closers, log.Close)
+	if err := removeUnfinished(filepath.Join(dir, "snapshots")); err != nil {
+		_ = s.close()
+		return nil, err
+	}
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, logger)
+	if err != nil {
+		_ = s.close()
+		return nil, fmt.Errorf("open raft snapshots: %w", err)
+	}
+	s.logs, s.stable, s.snapshots = newLogStore(log, members), log, snapshotStore{snapshots}
+	return s, nil
+}
+
+func (s *store) close() error {
+	var first error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		if err := s.closers[i](); err != nil && first == nil {
+			first = fmt.Errorf("close raft log: %w", err)
+		}
+	}
+	return first
+}
+
+// checkUnlocked fails when another process uses the log. The library itself
+// would wait for that process, for ever and without a word.
+func checkUnlocked(file string) error {
+	if _, err := os.Stat(file); os.IsNotExist(err) {
+		return nil
+	}
+	db, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: lockWait})
+	if err != nil {
+		return fmt.Errorf("lock raft log %s: %w", file, err)
+	}
+	return db.Close()
+}
+
+// removeUnfinished removes the snapshots that were being written when the
+// process died.
+func removeUnfinished(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list raft snapshots: %w", err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && strings.HasSuffix(e.Name(), ".tmp") {
+			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+				return fmt.Errorf("remove unfinished snapshot: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// A logStore keeps the newest entries of a log at hand for the followers, who
+// ask for them one by one, and tells of changes of the members.
+type logStore struct {
+	raft.LogStore
+	members func(raft.Configuration)
+
+	mu     sync.RWMutex
+	recent []raft.Log // entry i is at i modulo the length; nil without followers
+}
+
+const (
+	recentEntries = 512
+	// recentSize is the largest entry, in bytes, that is kept at hand.
+	recentSize = 16 << 10
+)
+
+func newLogStore(inner raft.LogStore, members func(raft.Configuration)) *logStore {
+	return &logStore{LogStore: inner, members: members}
+}
+
+// IsMonotonic: no entry may be left out.
+func (s *logStore) IsMonotonic() bool { return true }
+
+// GetLog reads an entry.
+func (s *logStore) GetLog(index uint64, log *raft.Log) error {
+	s.mu.RLock()
+	if s.recent != nil {
+		if l := &s.recent[index%recentEntries]; l.Index == index {
+			*log = *l
+			s.mu.RUnlock()
+			return nil
+		}
+	}
+	s.mu.RUnlock()
+	return s.LogStore.GetLog(index, log)
+}
+
+// StoreLog appends an entry.
+func (s *logStore) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
+
+// StoreLogs appends entries. They are on disk when it returns.
+func (s *logStore) StoreLogs(logs []*raft.Log) error {
+	for _, l := range logs {
+		if l.Type == raft.LogConfiguration {
+			c := raft.DecodeConfiguration(l.Data)
+			s.members(c)
+			if len(c.Servers) > 1 {
+				s.keepRecent()
+			}
+		}
+	}
+	if err := s.LogStore.StoreLogs(logs); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.recent == nil {
+		return nil
+	}
+	for _, l := range logs {
+		if len(l.Data) <= recentSize {
+			s.recent[l.Index%recentEntries] = *l
+		}
+	}
+	return nil
+}
+
+func (s *logStore) keepRecent() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.recent == nil {
+		s.recent = make([]raft.Log, recentEntries)
+	}
+}
+
+// DeleteRange deletes the entries from first to last.
+func (s *logStore) DeleteRange(first, last uint64) error {
+	s.mu.Lock()
+	clear(s.recent)
+	s.mu.Unlock()
+	return s.LogStore.DeleteRange(first, last)
+}
