@@ -86,7 +86,8 @@ func ParseLevel(name string) (hclog.Level, error) {
 	case "TRACE", "DEBUG", "INFO", "WARN", "ERROR":
 		return hclog.LevelFromString(name), nil
 	}
-	return hclog.NoLevel, fmt.Errorf("Unknown log level: %s", name) //nolint:staticcheck // shown to clients as it is
+	//lint:ignore ST1005 shown to clients as it is
+	return hclog.NoLevel, fmt.Errorf("Unknown log level: %s", name)
 }
 
 // ChangeLevel sets the level of this logger and all made from it. Watchers

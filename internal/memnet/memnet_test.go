@@ -1,0 +1,184 @@
+package memnet
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/net/nettest"
+)
+
+// The streams behave as connections of the standard library do.
+func TestStreamsAreConns(t *testing.T) {
+	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
+		n := New(1)
+		l, err := n.Host("10.0.0.1").Listen(0)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if c1, err = n.Host("10.0.0.2").Dial(t.Context(), "tcp", l.Addr().String()); err != nil {
+			return nil, nil, nil, err
+		}
+		c2, err = l.Accept()
+		return c1, c2, func() { c1.Close(); c2.Close(); l.Close() }, err
+	})
+}
+
+func connect(t *testing.T, n *Network) (near, far net.Conn) {
+	t.Helper()
+	l, err := n.Host("10.0.0.1").Listen(80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	near, err = n.Host("10.0.0.2").Dial(t.Context(), "tcp", "10.0.0.1:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if far, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return near, far
+}
+
+func TestDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		n.SetLink("10.0.0.2", "10.0.0.1", Link{Delay: 30 * time.Millisecond})
+		n.SetLink("10.0.0.1", "10.0.0.2", Link{Delay: 20 * time.Millisecond})
+		start := time.Now()
+		near, far := connect(t, n)
+		if d := time.Since(start); d != 50*time.Millisecond {
+			t.Errorf("dialing took %s, want a round trip of 50ms", d)
+		}
+		start = time.Now()
+		near.Write([]byte("hello"))
+		near.Close()
+		got, err := io.ReadAll(far)
+		if string(got) != "hello" || err != nil {
+			t.Errorf("read %q, %v", got, err)
+		}
+		if d := time.Since(start); d != 30*time.Millisecond {
+			t.Errorf("bytes took %s, want 30ms", d)
+		}
+	})
+}
+
+func TestCutHoldsStreamsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		near, far := connect(t, n)
+		n.Isolate("10.0.0.1")
+		if _, err := near.Write([]byte("hello")); err != nil {
+			t.Fatalf("the writer can't know of the cut, but got %v", err)
+		}
+		b := make([]byte, 5)
+		far.SetReadDeadline(time.Now().Add(time.Second))
+		if _, err := far.Read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("read over a cut link: %v", err)
+		}
+		far.SetReadDeadline(time.Time{})
+		time.AfterFunc(time.Minute, func() { n.Rejoin("10.0.0.1") })
+		if _, err := io.ReadFull(far, b); err != nil || string(b) != "hello" {
+			t.Errorf("read %q, %v after the heal", b, err)
+		}
+	})
+}
+
+func TestDialErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		h := n.Host("10.0.0.2")
+		_, err := h.Dial(t.Context(), "tcp", "10.0.0.1:80")
+		if !errors.Is(err, syscall.ECONNREFUSED) || err.Error() != "dial tcp 10.0.0.1:80: connect: connection refused" {
+			t.Errorf("dial a closed port: %v", err)
+		}
+		n.Host("10.0.0.1")
+		n.Cut("10.0.0.1", "10.0.0.2")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err = h.Dial(ctx, "tcp", "10.0.0.1:80")
+		if !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("dial over a cut link: %v after %s", err, time.Since(start))
+		}
+		for _, bad := range []string{"10.0.0.1", "host:80", "10.0.0.1:http"} {
+			if _, err := h.Dial(t.Context(), "tcp", bad); err == nil {
+				t.Errorf("dial %q worked", bad)
+			}
+		}
+		if _, err := h.Listen(1); err != nil {
+			t.Error(err)
+		}
+		if _, err := h.Listen(1); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("listen twice: %v", err)
+		}
+	})
+}
+
+func TestClosedReaderIsNoticed(t *testing.T) {
+	near, far := connect(t, New(1))
+	far.Close()
+	if _, err := near.Write([]byte("x")); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("write to a closed reader: %v", err)
+	}
+	if _, err := near.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("read from a closed writer: %v", err)
+	}
+}
+
+func TestDatagrams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(7)
+		a, err := n.Host("10.0.0.1").Gossip(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := n.Host("10.0.0.2").Gossip(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		received := func(l Link) int {
+			n.SetLink("10.0.0.1", "10.0.0.2", l)
+			for range 200 {
+				if _, err := a.WriteTo([]byte("x"), b.Address()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(l.Delay)
+			synctest.Wait()
+			return drain(b)
+		}
+		if got := received(Link{}); got != 200 {
+			t.Errorf("%d of 200 arrived on a perfect link", got)
+		}
+		if got := received(Link{Loss: 0.5, Delay: time.Millisecond}); got < 60 || got > 140 {
+			t.Errorf("%d of 200 arrived with half lost", got)
+		}
+		if got := received(Link{Cut: true}); got != 0 {
+			t.Errorf("%d of 200 arrived over a cut link", got)
+		}
+		a.Shutdown()
+		b.Shutdown()
+		if _, err := a.WriteTo([]byte("x"), b.Address()); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("write after Shutdown: %v", err)
+		}
+	})
+}
+
+func drain(g *Gossip) (n int) {
+	for {
+		select {
+		case <-g.PacketCh():
+			n++
+		default:
+			return n
+		}
+	}
+}

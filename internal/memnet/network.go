@@ -1,0 +1,255 @@
+// Package memnet is a network in memory for tests of whole clusters. Hosts
+// have IP addresses, listen, dial and gossip; links have delay and loss and
+// can be cut. In a testing/synctest bubble all of it runs in virtual time.
+//
+// A cut behaves as on a real network: datagrams vanish, dials wait until they
+// time out, and what was written to a stream arrives once the cut is healed.
+package memnet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A Link is one direction of the way between two hosts.
+type Link struct {
+	// Delay is how long everything takes to arrive.
+	Delay time.Duration
+	// Loss is the share of datagrams that vanish, 0 to 1. On streams the
+	// same share arrives 200 ms late, as if it were sent again.
+	Loss float64
+	// Cut lets nothing through.
+	Cut bool
+}
+
+const resendAfter = 200 * time.Millisecond
+
+// A Network connects hosts. Links are perfect until they are set.
+type Network struct {
+	mu      sync.Mutex
+	rand    *rand.Rand
+	hosts   map[string]*Host
+	links   map[[2]string]Link // by IP of sender and receiver
+	changed chan struct{}      // closed, and replaced, when a link changes
+}
+
+// New makes a network without hosts. The seed decides which datagrams are lost.
+func New(seed uint64) *Network {
+	return &Network{
+		rand:    rand.New(rand.NewPCG(seed, 0)),
+		hosts:   map[string]*Host{},
+		links:   map[[2]string]Link{},
+		changed: make(chan struct{}),
+	}
+}
+
+// Host returns the host with an IP address, which exists from then on.
+func (n *Network) Host(ip string) *Host {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h := n.hosts[ip]
+	if h == nil {
+		h = &Host{net: n, ip: net.ParseIP(ip), ports: map[int]*listener{}, gossip: map[int]*Gossip{}, lastPort: 32767}
+		if h.ip == nil {
+			panic("memnet: not an IP address: " + ip)
+		}
+		if v4 := h.ip.To4(); v4 != nil {
+			h.ip = v4
+		}
+		n.hosts[ip] = h
+	}
+	return h
+}
+
+// SetLink sets the way from one IP address to another, in that direction.
+func (n *Network) SetLink(from, to string, l Link) { n.update(from, to, func(*Link) Link { return l }) }
+
+// Cut lets nothing pass between two hosts, Heal ends that.
+func (n *Network) Cut(a, b string)  { n.setCut(a, b, true) }
+func (n *Network) Heal(a, b string) { n.setCut(a, b, false) }
+
+// Isolate cuts a host off from all others that exist, Rejoin ends that.
+func (n *Network) Isolate(ip string) { n.setCutAll(ip, true) }
+func (n *Network) Rejoin(ip string)  { n.setCutAll(ip, false) }
+
+func (n *Network) setCut(a, b string, cut bool) {
+	set := func(l *Link) Link { l.Cut = cut; return *l }
+	n.update(a, b, set)
+	n.update(b, a, set)
+}
+
+func (n *Network) setCutAll(ip string, cut bool) {
+	n.mu.Lock()
+	var others []string
+	for other := range n.hosts {
+		if other != ip {
+			others = append(others, other)
+		}
+	}
+	n.mu.Unlock()
+	for _, other := range others {
+		n.setCut(ip, other, cut)
+	}
+}
+
+func (n *Network) update(from, to string, set func(*Link) Link) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l := n.links[[2]string{from, to}]
+	n.links[[2]string{from, to}] = set(&l)
+	close(n.changed)
+	n.changed = make(chan struct{})
+}
+
+// way returns the link, whether luck loses what is sent now, and a channel
+// that is closed when any link changes.
+func (n *Network) way(from, to net.IP) (l Link, lost bool, changed <-chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l = n.links[[2]string{from.String(), to.String()}]
+	return l, l.Loss > 0 && n.rand.Float64() < l.Loss, n.changed
+}
+
+// A Host is one machine.
+type Host struct {
+	net *Network
+	ip  net.IP
+	// under net.mu:
+	ports    map[int]*listener
+	gossip   map[int]*Gossip
+	lastPort int // handed out by itself
+}
+
+// IP is the address of the host.
+func (h *Host) IP() string { return h.ip.String() }
+
+// Listen accepts streams on a port; 0 picks one.
+func (h *Host) Listen(port int) (net.Listener, error) { return h.listen(port) }
+
+func (h *Host) listen(port int) (*listener, error) {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	if port == 0 {
+		port = h.pickPort()
+	}
+	addr := &net.TCPAddr{IP: h.ip, Port: port}
+	if h.ports[port] != nil {
+		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: addr, Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}
+	}
+	l := &listener{host: h, addr: addr, backlog: make(chan net.Conn, 128), done: make(chan struct{})}
+	h.ports[port] = l
+	return l, nil
+}
+
+func (h *Host) pickPort() int {
+	h.lastPort++
+	return h.lastPort
+}
+
+// Dial connects to "ip:port". It ends early with ctx.
+func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	fail := func(addr net.Addr, err error) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: addr, Err: err}
+	}
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return fail(nil, err)
+	}
+	port, err := strconv.Atoi(portText)
+	ip := net.ParseIP(host)
+	if err != nil || ip == nil {
+		return fail(nil, fmt.Errorf("address %s: neither names nor services are resolved here", address))
+	}
+	to := &net.TCPAddr{IP: ip, Port: port}
+	if err := h.handshake(ctx, ip); err != nil {
+		return fail(to, err)
+	}
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	var l *listener
+	if peer := h.net.hosts[ip.String()]; peer != nil {
+		l = peer.ports[port]
+	}
+	if l == nil {
+		return fail(to, os.NewSyscallError("connect", syscall.ECONNREFUSED))
+	}
+	near, far := newConns(h.net, &net.TCPAddr{IP: h.ip, Port: h.pickPort()}, l.addr)
+	select {
+	case l.backlog <- far:
+		return near, nil
+	default:
+		return fail(to, os.NewSyscallError("connect", syscall.ECONNREFUSED))
+	}
+}
+
+// handshake waits for a packet there and one back.
+func (h *Host) handshake(ctx context.Context, to net.IP) error {
+	for {
+		there, lost, changed := h.net.way(h.ip, to)
+		back, lostBack, _ := h.net.way(to, h.ip)
+		wait := there.Delay + back.Delay
+		if lost || lostBack {
+			wait += resendAfter
+		}
+		var arrived <-chan time.Time
+		if !there.Cut && !back.Cut {
+			arrived, changed = time.After(wait), nil
+		}
+		select {
+		case <-arrived:
+			return nil
+		case <-changed:
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return os.ErrDeadlineExceeded
+			}
+			return ctx.Err()
+		}
+	}
+}
+
+// A listener is under the lock of its network where it is in a table.
+type listener struct {
+	host    *Host
+	addr    *net.TCPAddr
+	backlog chan net.Conn
+	done    chan struct{}
+	once    sync.Once
+}
+
+func (l *listener) Addr() net.Addr { return l.addr }
+
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.backlog:
+		return c, nil
+	case <-l.done:
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: net.ErrClosed}
+	}
+}
+
+func (l *listener) Close() error {
+	l.once.Do(func() {
+		l.host.net.mu.Lock()
+		delete(l.host.ports, l.addr.Port)
+		l.host.net.mu.Unlock()
+		close(l.done)
+		for {
+			select {
+			case c := <-l.backlog:
+				_ = c.Close() // nobody will accept it
+			default:
+				return
+			}
+		}
+	})
+	return nil
+}
