@@ -1,0 +1,114 @@
+// Package cli is the command line: one file per command. The commands speak
+// to an agent through its public HTTP API only, as any other client does.
+package cli
+
+import (
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/hashicorp/cli"
+
+	"muster/cli/command"
+)
+
+// Run runs the command line args, without the program's name, and returns the
+// exit code: 127 for an unknown command, else what the command says.
+func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	streams := command.Streams{Stdin: stdin, Stdout: stdout, Stderr: stderr, Notify: notify}
+	return run(args, streams, commands(wire()))
+}
+
+func notify(signals ...os.Signal) (<-chan os.Signal, func()) {
+	ch := make(chan os.Signal, 8)
+	signal.Notify(ch, signals...)
+	return ch, func() { signal.Stop(ch) }
+}
+
+func run(args []string, streams command.Streams, rows []row) int {
+	// A binary may be called by another name, as where it stands in for
+	// "consul"; what it prints and completes goes by its own.
+	c := cli.NewCLI(command.Program, versionText())
+	c.Args = args
+	c.HelpWriter, c.ErrorWriter = streams.Stdout, streams.Stderr
+	c.Commands = make(map[string]cli.CommandFactory, len(rows))
+	for _, r := range rows {
+		c.Commands[r.name] = func() (cli.Command, error) {
+			return command.Adapt(r.new(), streams), nil
+		}
+	}
+	code, err := c.Run()
+	if err != nil {
+		io.WriteString(streams.Stderr, "Error executing CLI: "+err.Error()+"\n")
+		return command.ExitError
+	}
+	return code
+}
+
+// A row is a command: what is typed, and how its value is made.
+type row struct {
+	name string
+	new  func() command.Command
+}
+
+func of[T any, P interface {
+	*T
+	command.Command
+}]() func() command.Command {
+	return func() command.Command { return P(new(T)) }
+}
+
+func group(name, synopsis, text string) row {
+	return row{name, func() command.Command {
+		return &command.Group{Name: name, Synopsis: synopsis, Text: text}
+	}}
+}
+
+// commands is every command there is. What other rooms do in this process is
+// there only if it is wired.
+func commands(rooms rooms) []row {
+	rows := []row{
+		group("catalog", "Look at nodes and services", "The catalog is what the cluster knows: its datacenters, nodes and services."),
+		{"catalog datacenters", of[catalogDatacenters]()},
+		{"catalog nodes", of[catalogNodes]()},
+		{"catalog services", of[catalogServices]()},
+		{"event", of[event]()},
+		{"force-leave", of[forceLeave]()},
+		{"info", of[info]()},
+		{"join", of[join]()},
+		{"keygen", of[keygen]()},
+		{"keyring", of[keyring]()},
+		group("kv", "Read and write keys", "Keys and values that all servers agree on. A key is any text; slashes in it make folders by convention."),
+		{"kv delete", of[kvDelete]()},
+		{"kv export", of[kvExport]()},
+		{"kv get", of[kvGet]()},
+		{"kv import", of[kvImport]()},
+		{"kv put", of[kvPut]()},
+		{"leave", of[leave]()},
+		{"maint", of[maint]()},
+		{"members", of[members]()},
+		{"monitor", of[monitor]()},
+		group("operator", "Tools for those who run the cluster", "What operators need when the servers themselves want care."),
+		group("operator autopilot", "Look after the servers' automatic care", "Autopilot watches the servers, lets new ones vote once they are stable and removes dead ones."),
+		{"operator autopilot get-config", of[autopilotGetConfig]()},
+		{"operator autopilot set-config", of[autopilotSetConfig]()},
+		{"operator autopilot state", of[autopilotState]()},
+		group("operator raft", "Look at and repair the Raft peers", "The Raft peers are the servers that agree on the order of all writes."),
+		{"operator raft list-peers", of[raftListPeers]()},
+		{"operator raft remove-peer", of[raftRemovePeer]()},
+		{"operator raft transfer-leader", of[raftTransferLeader]()},
+		{"reload", of[reload]()},
+		{"rtt", of[rtt]()},
+		group("services", "Register and deregister services", "Services of the agent that is asked."),
+		{"services deregister", of[servicesDeregister]()},
+		{"services register", of[servicesRegister]()},
+		{"version", of[showVersion]()},
+	}
+	if rooms.agent != nil {
+		rows = append(rows, row{"agent", rooms.agent})
+	}
+	if rooms.validate != nil {
+		rows = append(rows, row{"validate", func() command.Command { return &validate{check: rooms.validate} }})
+	}
+	return rows
+}
