@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
-
-	"muster/model"
 )
 
 // An fsm puts a StateMachine behind Raft's interface, and knows how far it has
@@ -33,11 +31,12 @@ func (f *fsm) applied() uint64 { return f.index.Load() }
 // Apply is part of raft.FSM, which wants it even where it is never called.
 func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
 
-// ApplyBatch hands the commands among logs to the state machine.
+// ApplyBatch hands the commands among logs to the state machine. Changes of the
+// members and the empty commands of Barrier only move the index.
 func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	batch := f.entries[:0]
 	for _, l := range logs {
-		if l.Type == raft.LogCommand {
+		if isCommand(l) {
 			batch = append(batch, Entry{Index: l.Index, Term: l.Term, Data: l.Data, AppendedAt: l.AppendedAt})
 		}
 	}
@@ -45,11 +44,11 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	if len(batch) > 0 {
 		results = f.sm.Apply(batch)
 	}
-	if len(batch) < len(logs) { // changes of the members have no result
+	if len(batch) < len(logs) {
 		all := make([]any, len(logs))
 		n := 0
 		for i, l := range logs {
-			if l.Type == raft.LogCommand {
+			if isCommand(l) {
 				all[i] = results[n]
 				n++
 			}
@@ -61,6 +60,8 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	f.advance(logs[len(logs)-1].Index)
 	return results
 }
+
+func isCommand(l *raft.Log) bool { return l.Type == raft.LogCommand && len(l.Data) > 0 }
 
 func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	s, err := f.sm.Snapshot()
@@ -134,7 +135,7 @@ func (f *fsm) wait(ctx context.Context, index uint64) error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.waiters.remove(w)
-		return model.Errorf(model.Canceled, "%w", ctx.Err())
+		return canceled(ctx)
 	}
 }
 

@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -15,7 +16,7 @@ type Status struct {
 	// Ready: this server leads and has applied everything that was agreed on
 	// before; it may answer reads and begin the duties of a leader.
 	Ready bool
-	// Term is Raft's current term.
+	// Term is Raft's term as of the last change.
 	Term uint64
 	// LeaderID and LeaderAddress are empty when no leader is known.
 	LeaderID, LeaderAddress string
@@ -84,6 +85,9 @@ func (q *Quorum) look() {
 	switch {
 	case leading && !(was.Leading && was.Term == term):
 		_, members := q.configuration()
+		if len(members.Servers) > 1 {
+			q.store.logs.keepRecent()
+		}
 		q.lease.lead(term, members)
 		q.wg.Go(func() { q.prepare(term) })
 	case !leading && was.Leading:
@@ -120,13 +124,11 @@ func (q *Quorum) leadingTerm() (term uint64, leading bool) {
 // prepare makes this leader ready: when a barrier has passed, everything that
 // earlier leaders had agreed on is applied.
 func (q *Quorum) prepare(term uint64) {
-	for {
-		if now, leading := q.leadingTerm(); !leading || now != term {
-			return
-		}
-		err := q.await(background, func() error { return q.raft.Barrier(0).Error() })
-		if now, leading := q.leadingTerm(); err == nil && leading && now == term {
+	for q.leadsIn(term) {
+		err := q.Barrier(context.Background())
+		if err == nil && q.leadsIn(term) {
 			q.lease.setReady(term)
+			q.confirm.join(true) // those who wait will want a lease
 			q.watcher.poke()
 			return
 		}
@@ -137,6 +139,11 @@ func (q *Quorum) prepare(term uint64) {
 			return
 		}
 	}
+}
+
+func (q *Quorum) leadsIn(term uint64) bool {
+	now, leading := q.leadingTerm()
+	return leading && now == term
 }
 
 const prepareRetry = 50 * time.Millisecond

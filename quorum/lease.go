@@ -107,17 +107,21 @@ func (l *lease) suspend() uint64 {
 	return l.term
 }
 
-// handOver notes that another server is about to be told to take over.
-func (l *lease) handOver(term uint64) {
+// handOver notes that another server is about to be told to take over, and
+// returns the term it does so in. It returns 0, and nobody must be told, when
+// the lease is not suspended.
+func (l *lease) handOver() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.term == term {
-		l.handed = true
+	if l.term == 0 || !l.suspended {
+		return 0
 	}
+	l.handed = true
+	return l.term
 }
 
 // keep takes a suspension back after a transfer that came to nothing, unless
-// the other server may have been told.
+// another server may have been told.
 func (l *lease) keep(term uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,15 +129,6 @@ func (l *lease) keep(term uint64) {
 		l.suspended = false
 		l.publish()
 	}
-}
-
-// suspendedTerm returns the term in which this server leads without a lease;
-// 0 when there is none.
-func (l *lease) suspendedTerm() uint64 {
-	if g := l.current.Load(); g != nil && g.suspended {
-		return g.term
-	}
-	return 0
 }
 
 // setConfiguration notes who has a vote. The log calls it before a change of

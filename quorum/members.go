@@ -61,7 +61,7 @@ func (q *Quorum) Bootstrap(servers []Server) error {
 	for _, s := range servers {
 		c.Servers = append(c.Servers, raft.Server{ID: raft.ServerID(s.ID), Address: raft.ServerAddress(s.Address)})
 	}
-	err := q.await(background, func() error { return q.raft.BootstrapCluster(c).Error() })
+	err := q.await(func() error { return outcomeOf(q.raft.BootstrapCluster(c).Error()) })
 	if err != nil {
 		return fmt.Errorf("bootstrap raft: %w", err)
 	}
@@ -90,20 +90,14 @@ func (q *Quorum) AddNonVoter(id, address string) error {
 
 // DemoteVoter takes a server's vote away. Leader only; errors as for Propose.
 func (q *Quorum) DemoteVoter(id string) error {
-	if id == q.id {
-		q.lease.suspend() // the others may elect somebody without this server
-	}
 	return q.change(func() raft.IndexFuture {
 		return q.raft.DemoteVoter(raft.ServerID(id), 0, memberTimeout)
 	})
 }
 
-// RemoveServer takes a server out. A leader that removes itself gives up its
-// office. Leader only; errors as for Propose.
+// RemoveServer takes a server out. A leader that removes itself leads no more.
+// Leader only; errors as for Propose.
 func (q *Quorum) RemoveServer(id string) error {
-	if id == q.id {
-		q.lease.suspend()
-	}
 	return q.change(func() raft.IndexFuture {
 		return q.raft.RemoveServer(raft.ServerID(id), 0, memberTimeout)
 	})
@@ -117,7 +111,7 @@ func (q *Quorum) change(f func() raft.IndexFuture) error {
 	if status, _ := q.Status(); !status.Ready {
 		return model.ErrNotReady
 	}
-	return q.await(background, func() error { return outcomeOf(f().Error()) })
+	return q.await(func() error { return outcomeOf(f().Error()) })
 }
 
 // TransferLeadership hands over to the server with the given ID, or to the one
@@ -142,11 +136,11 @@ func (q *Quorum) TransferLeadership(id string) error {
 		}
 	}
 	term := q.lease.suspend()
-	err := q.await(background, func() error {
+	err := q.await(func() error {
 		if id == "" {
-			return q.raft.LeadershipTransfer().Error()
+			return outcomeOf(q.raft.LeadershipTransfer().Error())
 		}
-		return q.raft.LeadershipTransferToServer(raft.ServerID(id), address).Error()
+		return outcomeOf(q.raft.LeadershipTransferToServer(raft.ServerID(id), address).Error())
 	})
 	if err != nil {
 		q.lease.keep(term)

@@ -2,121 +2,122 @@ package quorum
 
 import (
 	"context"
-	"errors"
-	"time"
+	"sync"
 
 	"github.com/hashicorp/raft"
 
 	"muster/model"
 )
 
-// Propose has data agreed on and applied, and returns what the state machine
-// made of it, with the index of the entry. Data must not be changed afterwards.
-//
-// Errors: model.ErrNotLeader and model.ErrNoLeader say that it never began.
-// After any other error the outcome is unknown: model.ErrLeadershipLost, or
-// ctx's error, for an entry that is once handed to Raft can't be taken back.
-func (q *Quorum) Propose(ctx context.Context, data []byte) (result any, index uint64, err error) {
-	if err := q.leads(); err != nil {
-		return nil, 0, err
+// A proposer hands commands to Raft and waits for their outcomes on behalf of
+// the callers, who could not give up otherwise: Raft's futures can only be
+// waited for to the end. Two goroutines for all callers cost less than one
+// each.
+type proposer struct {
+	queue  chan *proposal
+	flying chan flight
+	unused sync.Pool // of *proposal
+}
+
+// A proposal is a command on its way.
+type proposal struct {
+	data []byte
+	done chan outcome // has room for one
+}
+
+type flight struct {
+	p *proposal
+	f raft.ApplyFuture
+}
+
+type outcome struct {
+	result any
+	index  uint64
+	err    error
+}
+
+func (p *proposer) init() {
+	p.queue = make(chan *proposal, maxBatch)
+	p.flying = make(chan flight, 4*maxBatch)
+	p.unused.New = func() any { return &proposal{done: make(chan outcome, 1)} }
+}
+
+// send hands the commands to Raft, until the queue is closed.
+func (p *proposer) send(r *raft.Raft) {
+	for one := range p.queue {
+		p.flying <- flight{one, r.Apply(one.data, 0)}
 	}
-	type outcome struct {
-		result any
-		index  uint64
-	}
-	var out *outcome
-	err = q.await(ctx, func() error {
-		f := q.raft.Apply(data, 0)
-		if err := f.Error(); err != nil {
-			return outcomeOf(err)
+	close(p.flying)
+}
+
+// receive tells the callers the outcomes. They come in the order in which the
+// commands went out.
+func (p *proposer) receive() {
+	for one := range p.flying {
+		var out outcome
+		if out.err = outcomeOf(one.f.Error()); out.err == nil {
+			out.result, out.index = one.f.Response(), one.f.Index()
 		}
-		out = &outcome{f.Response(), f.Index()}
-		return nil
-	})
-	if err != nil {
-		return nil, 0, err
+		one.p.done <- out
 	}
-	return out.result, out.index, nil
+}
+
+// Propose has data agreed on and applied, and returns what the state machine
+// made of it, with the index of the entry. Data must have 1 to MaxEntry bytes
+// and must not be changed afterwards.
+//
+// Errors: model.ErrNotLeader and model.ErrNoLeader say that it never began, and
+// so does one of kind BadRequest or TooLarge. After any other error the outcome
+// is unknown: model.ErrLeadershipLost, or ctx's error, for an entry that is once
+// handed to Raft can't be taken back.
+func (q *Quorum) Propose(ctx context.Context, data []byte) (result any, index uint64, err error) {
+	switch {
+	case len(data) == 0:
+		return nil, 0, model.Errorf(model.BadRequest, "empty command")
+	case len(data) > MaxEntry:
+		return nil, 0, model.Errorf(model.TooLarge, "command of %d bytes is over the limit of %d", len(data), MaxEntry)
+	}
+	out := q.propose(ctx, data)
+	return out.result, out.index, out.err
 }
 
 // Barrier returns when every entry that was proposed before has been applied
 // here. Errors as for Propose.
 func (q *Quorum) Barrier(ctx context.Context) error {
+	// Raft has barriers of its own, but no state machine hears of them: a
+	// follower could not tell that it has come to the index of one.
+	return q.propose(ctx, nil).err
+}
+
+func (q *Quorum) propose(ctx context.Context, data []byte) outcome {
 	if err := q.leads(); err != nil {
-		return err
+		return outcome{err: err}
 	}
-	return q.await(ctx, func() error {
-		return outcomeOf(q.raft.Barrier(0).Error())
-	})
+	p := q.proposer.unused.Get().(*proposal)
+	p.data = data
+	if err := q.enqueue(ctx, p); err != nil {
+		return outcome{err: err}
+	}
+	select {
+	case out := <-p.done:
+		p.data = nil
+		q.proposer.unused.Put(p)
+		return out
+	case <-ctx.Done():
+		return outcome{err: canceled(ctx)}
+	}
 }
 
-// leads returns nil on the leader, otherwise who is missing.
-func (q *Quorum) leads() error {
-	if q.raft.State() == raft.Leader {
-		return nil
-	}
-	return q.notLeader()
-}
-
-func (q *Quorum) notLeader() error {
-	if id, _ := q.Leader(); id == "" || id == q.id {
-		return model.ErrNoLeader
-	}
-	return model.ErrNotLeader
-}
-
-// outcomeOf names an error of Raft's in our terms.
-func outcomeOf(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
-		return model.ErrNotLeader
-	case errors.Is(err, raft.ErrLeadershipLost):
-		return model.ErrLeadershipLost
-	case errors.Is(err, raft.ErrAbortedByRestore):
-		return model.Errorf(model.LeadershipLost, "%w", err)
-	case errors.Is(err, raft.ErrRaftShutdown):
+func (q *Quorum) enqueue(ctx context.Context, p *proposal) error {
+	q.gate.RLock()
+	defer q.gate.RUnlock()
+	if q.closed {
 		return errClosed
 	}
-	return model.Errorf(model.Internal, "raft: %w", err)
-}
-
-// IsLeader says whether this server leads as far as it knows. It may have been
-// deposed without knowing; ConfirmRead and ReadOK know better.
-func (q *Quorum) IsLeader() bool { return q.raft.State() == raft.Leader }
-
-// Leader returns the ID and the address of the leader as far as this server
-// knows, empty when it knows none.
-func (q *Quorum) Leader() (id, address string) {
-	a, i := q.raft.LeaderWithID()
-	return string(i), string(a)
-}
-
-// LastContact is the time since this server last heard from the leader; 0 on
-// the leader, and the largest duration when it never did.
-func (q *Quorum) LastContact() time.Duration {
-	if q.IsLeader() {
-		return 0
+	select {
+	case q.proposer.queue <- p:
+		return nil
+	case <-ctx.Done():
+		return canceled(ctx)
 	}
-	last := q.raft.LastContact()
-	if last.IsZero() {
-		return 1<<63 - 1
-	}
-	return time.Since(last)
 }
-
-// AppliedIndex is the index of the last entry that the state machine has taken
-// in, be it from the log or within a snapshot.
-func (q *Quorum) AppliedIndex() uint64 { return q.fsm.applied() }
-
-// LastIndex is the index of the last entry in this server's log. It may never
-// be committed.
-func (q *Quorum) LastIndex() uint64 { return q.raft.LastIndex() }
-
-// CommitIndex is the index of the last entry that this server knows to be
-// agreed on. Entries of Raft's own count, which are never applied.
-func (q *Quorum) CommitIndex() uint64 { return q.raft.CommitIndex() }
-
-// Stats is Raft's own description of itself, for people to read.
-func (q *Quorum) Stats() map[string]string { return q.raft.Stats() }

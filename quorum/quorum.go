@@ -126,11 +126,13 @@ type Quorum struct {
 	gate   sync.RWMutex
 	closed bool
 
-	done chan struct{}  // closed by Close
-	wg   sync.WaitGroup // goroutines of this room
+	done     chan struct{}  // closed by Close
+	wg       sync.WaitGroup // goroutines of this room
+	outcomes sync.WaitGroup // the one that tells outcomes
 
-	watcher watcher
-	confirm confirmer
+	watcher  watcher
+	confirm  confirmer
+	proposer proposer
 }
 
 // Open starts this server's part. It returns when a snapshot, if there is one,
@@ -168,6 +170,7 @@ func Open(cfg Config, sm StateMachine) (*Quorum, error) {
 	}
 	q.watcher.init()
 	q.confirm.init()
+	q.proposer.init()
 	if err := q.start(conf, cfg.Bootstrap); err != nil {
 		_ = trans.Close()
 		_ = st.close()
@@ -198,6 +201,8 @@ func (q *Quorum) start(conf *raft.Config, bootstrap bool) error {
 	q.observe()
 	q.wg.Go(q.watchLeadership)
 	q.wg.Go(q.confirmRounds)
+	q.wg.Go(func() { q.proposer.send(q.raft) })
+	q.outcomes.Go(q.proposer.receive)
 	q.transport.start(q.raft)
 	q.electSoleVoter()
 	return nil
@@ -262,7 +267,10 @@ const (
 	electionTimeout = time.Second
 	// maxBatch is how many entries share one fsync, one Apply or one message
 	// to a follower at most.
-	maxBatch = 256
+	maxBatch = 128
+	// MaxEntry is the size of the largest command, in bytes. A whole batch of
+	// them must stay below the 4 GiB that a file of the log can address.
+	MaxEntry = 8 << 20
 )
 
 // Reload changes when snapshots are taken.
@@ -294,6 +302,8 @@ func (q *Quorum) Close() error {
 	q.closed = true
 	q.gate.Unlock()
 
+	close(q.proposer.queue)
+	q.outcomes.Wait()
 	close(q.done)
 	err := q.raft.Shutdown().Error()
 	q.wg.Wait()
@@ -307,29 +317,16 @@ func (q *Quorum) Close() error {
 // errClosed is what calls return after Close.
 var errClosed = model.Errorf(model.Canceled, "server is shutting down")
 
-// await runs f, which waits for Raft, and waits for it no longer than ctx.
-func (q *Quorum) await(ctx context.Context, f func() error) error {
-	if err := ctx.Err(); err != nil {
-		return model.Errorf(model.Canceled, "%w", err)
-	}
+func canceled(ctx context.Context) error {
+	return model.Errorf(model.Canceled, "%w", ctx.Err())
+}
+
+// await runs f, which waits for Raft. Close waits for it.
+func (q *Quorum) await(f func() error) error {
 	q.gate.RLock()
+	defer q.gate.RUnlock()
 	if q.closed {
-		q.gate.RUnlock()
 		return errClosed
 	}
-	if ctx.Done() == nil {
-		defer q.gate.RUnlock()
-		return f()
-	}
-	out := make(chan error, 1)
-	go func() {
-		defer q.gate.RUnlock()
-		out <- f()
-	}()
-	select {
-	case err := <-out:
-		return err
-	case <-ctx.Done():
-		return model.Errorf(model.Canceled, "%w", ctx.Err())
-	}
+	return f()
 }

@@ -11,8 +11,6 @@ import (
 	"muster/model"
 )
 
-var background = context.Background()
-
 // ReadOK says, at the price of a few atomic loads, whether no other server can
 // lead now and this one has applied every write that was acknowledged so far.
 // Ask after the state was read: if it is true, what was read is current. If it
@@ -21,9 +19,11 @@ var background = context.Background()
 // While it is asked, the lease behind it is renewed in the background.
 func (q *Quorum) ReadOK() bool {
 	g := q.lease.current.Load()
-	if g == nil || !q.stillLeads(g) {
-		return false
-	}
+	return g != nil && q.stillLeads(g) && q.holds(g)
+}
+
+// holds says whether the lease g holds now, and has an old one renewed.
+func (q *Quorum) holds(g *grant) bool {
 	now := time.Now()
 	if !g.sole && g.age(now) > leaseTime/2 {
 		q.confirm.renew(now)
@@ -54,7 +54,7 @@ func (q *Quorum) ConfirmRead(ctx context.Context, consistent bool) error {
 			}
 			continue
 		}
-		if g.sole && !g.suspended || !consistent && g.valid(time.Now()) {
+		if !consistent && q.holds(g) || g.sole {
 			return nil
 		}
 		r := q.confirm.join(consistent || g.suspended)
@@ -64,7 +64,7 @@ func (q *Quorum) ConfirmRead(ctx context.Context, consistent bool) error {
 		case <-q.done:
 			return errClosed
 		case <-ctx.Done():
-			return model.Errorf(model.Canceled, "%w", ctx.Err())
+			return canceled(ctx)
 		}
 	}
 }
@@ -73,11 +73,11 @@ func (q *Quorum) ConfirmRead(ctx context.Context, consistent bool) error {
 func (q *Quorum) waitReady(ctx context.Context) error {
 	for {
 		status, changed := q.Status()
-		if status.Ready && q.lease.current.Load() != nil {
-			return nil
-		}
 		if err := q.leads(); err != nil {
 			return err
+		}
+		if status.Ready && q.leadsIn(status.Term) {
+			return nil
 		}
 		select {
 		case <-changed:

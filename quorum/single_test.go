@@ -31,7 +31,7 @@ func TestSmoke(t *testing.T) {
 }
 
 // waitReady waits until q leads and is ready.
-func waitReady(t *testing.T, q *Quorum) {
+func waitReady(t testing.TB, q *Quorum) {
 	t.Helper()
 	limit := time.After(time.Minute)
 	for {

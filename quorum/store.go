@@ -141,7 +141,7 @@ func (s *logStore) IsMonotonic() bool { return true }
 // GetLog reads an entry.
 func (s *logStore) GetLog(index uint64, log *raft.Log) error {
 	s.mu.RLock()
-	if s.recent != nil {
+	if s.recent != nil && index != 0 {
 		if l := &s.recent[index%recentEntries]; l.Index == index {
 			*log = *l
 			s.mu.RUnlock()

@@ -69,6 +69,9 @@ func (t *transport) start(r *raft.Raft) {
 func (t *transport) Close() error {
 	t.stopOnce.Do(func() { close(t.stop) })
 	t.wg.Wait()
+	if c, ok := t.Transport.(interface{ CloseStreams() }); ok {
+		c.CloseStreams() // Close leaves the connections open
+	}
 	if c, ok := t.Transport.(raft.WithClose); ok {
 		return c.Close()
 	}
@@ -117,13 +120,12 @@ func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, 
 // TimeoutNow tells the target to take over. It carries the term in which this
 // server gave up its lease, so that it does nothing if it comes in late.
 func (t *transport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
-	term := t.lease.suspendedTerm()
+	term := t.lease.handOver()
 	if term == 0 {
 		return errors.New("leadership is not being transferred")
 	}
 	stamped := *args
 	stamped.Addr = strconv.AppendUint(nil, term, 10)
-	t.lease.handOver(term)
 	return t.Transport.TimeoutNow(id, target, &stamped, resp)
 }
 
