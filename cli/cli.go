@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/cli"
 
 	"muster/cli/command"
+	"muster/cli/lock"
 )
 
 // Run runs the command line args, without the program's name, and returns the
@@ -85,6 +86,7 @@ func commands(rooms rooms) []row {
 		{"kv import", of[kvImport]()},
 		{"kv put", of[kvPut]()},
 		{"leave", of[leave]()},
+		{"lock", of[lock.Lock]()},
 		{"maint", of[maint]()},
 		{"members", of[members]()},
 		{"monitor", of[monitor]()},
@@ -102,7 +104,12 @@ func commands(rooms rooms) []row {
 		group("services", "Register and deregister services", "Services of the agent that is asked."),
 		{"services deregister", of[servicesDeregister]()},
 		{"services register", of[servicesRegister]()},
+		group("snapshot", "Save and restore the servers' state", "A snapshot is a file with all that the servers agree on."),
+		{"snapshot inspect", of[snapshotInspect]()},
+		{"snapshot restore", of[snapshotRestore]()},
+		{"snapshot save", of[snapshotSave]()},
 		{"version", of[showVersion]()},
+		{"watch", of[watcher]()},
 	}
 	if rooms.agent != nil {
 		rows = append(rows, row{"agent", rooms.agent})
