@@ -1,0 +1,72 @@
+package httpd
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+
+	"muster/ops"
+)
+
+// gzipMin is the size from which answers are compressed, in bytes: below, one
+// packet holds them anyway.
+const gzipMin = 1400
+
+// body is a rendered answer, shared by all who ask the same.
+type body struct {
+	json []byte
+	// missing makes it a 404 with the index of what was missing.
+	missing bool
+
+	once sync.Once
+	gz   []byte
+}
+
+// gzipped compresses once for all readers.
+func (b *body) gzipped() []byte {
+	b.once.Do(func() {
+		var buf bytes.Buffer
+		w, _ := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
+		w.Write(b.json)
+		w.Close()
+		b.gz = buf.Bytes()
+	})
+	return b.gz
+}
+
+func acceptsGzip(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")
+}
+
+// ask answers a question with JSON, shared where it can be.
+func ask[T any](c *call, qu ops.Question[T]) error {
+	return askWith(c, qu, func(v T) (*body, error) {
+		b, err := marshal(v)
+		return &body{json: b}, err
+	})
+}
+
+// askWith is ask with a rendering of its own.
+func askWith[T any](c *call, qu ops.Question[T], render func(T) (*body, error)) error {
+	b, meta, err := ops.Ask(c.context(), c.door.cfg.Ops, c.door.answers, &c.q, qu, func(v T) (ops.Rendered[*body], error) {
+		b, err := render(v)
+		if err != nil {
+			return ops.Rendered[*body]{}, err
+		}
+		return ops.Rendered[*body]{Value: b, Size: len(b.json)}, nil
+	})
+	c.setMeta(meta)
+	if err != nil {
+		return err
+	}
+	if b.missing {
+		return c.empty(http.StatusNotFound)
+	}
+	return c.sendJSON(http.StatusOK, b)
+}
+
+// context ends when the caller goes away or the agent stops.
+func (c *call) context() context.Context { return c.r.Context() }

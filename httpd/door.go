@@ -1,0 +1,197 @@
+// Package httpd is the HTTP door of an agent: /v1. A handler decodes, calls
+// the operations, and encodes. Who may ask is decided below, where a request
+// runs is decided by relay.
+package httpd
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"muster/acl"
+	"muster/ops"
+	"muster/relay"
+	"muster/view"
+)
+
+// Config is what the door opens to.
+type Config struct {
+	Ops    *ops.Ops // nil on an agent that is not a server
+	Relay  *relay.Relay
+	Events *ops.Events
+	Agent  Agent
+	ACL    acl.Resolver
+	Logger hclog.Logger
+
+	NodeName   string
+	Datacenter string
+	// Pretty makes all JSON readable for people.
+	Pretty bool
+	// CacheBytes bounds the rendered answers that are kept.
+	CacheBytes        int
+	DiscoveryMaxStale time.Duration
+	ResponseHeaders   map[string]string
+	BlockEndpoints    []string
+	// WriteFrom are the networks that writes may come from; none: all.
+	WriteFrom []Network
+	// UnprintablePaths lets control characters in paths pass.
+	UnprintablePaths bool
+	EnableDebug      bool
+	TranslateWAN     bool
+	// DefaultToken is used for requests without one.
+	DefaultToken func() string
+	// UI serves the page, below UIPath; nil when it is off.
+	UI     http.Handler
+	UIPath string
+}
+
+// Network tells whether it contains an address; *net.IPNet and
+// netip.Prefix can be wrapped to it.
+type Network func(ip string) bool
+
+// Door serves HTTP.
+type Door struct {
+	cfg     Config
+	answers *view.Cache[*body]
+	table   *table
+	// constant headers of every answer under /v1
+	policy []string
+}
+
+// New makes the door.
+func New(cfg Config) *Door {
+	return &Door{cfg: cfg, answers: view.New[*body](cfg.CacheBytes), table: newTable(routes()),
+		policy: []string{cfg.ACL.DefaultPolicy()}}
+}
+
+// ServeHTTP answers one request.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p := r.URL.Path
+	if !strings.HasPrefix(p, "/v1/") {
+		d.serveOther(w, r)
+		return
+	}
+	h := w.Header()
+	h["Vary"] = hVary
+	h["X-Consul-Default-Acl-Policy"] = d.policy
+	for k, v := range d.cfg.ResponseHeaders {
+		h.Set(k, v)
+	}
+	if clean := cleanPath(p); clean != p {
+		redirect(w, r, clean)
+		return
+	}
+	c := &call{door: d, w: w, r: r}
+	rt, name, allowed := d.table.find(r.Method, p)
+	switch {
+	case rt != nil:
+		c.route, c.name = rt, name
+		c.run()
+	case len(allowed) == 0:
+		w.WriteHeader(http.StatusNotFound)
+	case r.Method == http.MethodOptions:
+		h["Allow"] = []string{"OPTIONS," + strings.Join(allowed, ",")}
+		w.WriteHeader(http.StatusOK)
+	default:
+		h["Allow"] = []string{"OPTIONS," + strings.Join(allowed, ",")}
+		c.text(http.StatusMethodNotAllowed, fmt.Sprintf("method %s not allowed", r.Method))
+	}
+}
+
+// run checks what holds for all routes, and calls the handler.
+func (c *call) run() {
+	start := time.Now()
+	err := c.serve()
+	if err != nil {
+		if c.route.blocking && len(c.w.Header()["X-Consul-Index"]) == 0 {
+			c.setMeta(ops.Meta{Index: 1})
+		}
+		c.fail(err)
+		if c.door.cfg.Logger.IsDebug() {
+			c.door.cfg.Logger.Debug("Request failed", "method", c.r.Method, "path", c.r.URL.Path, "from", c.r.RemoteAddr, "error", err)
+		}
+		return
+	}
+	if !c.wrote {
+		c.w.WriteHeader(http.StatusOK)
+	}
+	if c.door.cfg.Logger.IsTrace() {
+		c.door.cfg.Logger.Trace("Request served", "method", c.r.Method, "path", c.r.URL.Path, "from", c.r.RemoteAddr, "took", time.Since(start))
+	}
+}
+
+func (c *call) serve() error {
+	if err := c.screen(); err != nil {
+		return err
+	}
+	if c.r.URL.RawQuery != "" {
+		q, err := url.ParseQuery(c.r.URL.RawQuery)
+		if err != nil {
+			return err
+		}
+		c.query = q
+	}
+	if err := c.parseQuery(); err != nil {
+		return err
+	}
+	if err := c.refuseTenancy(); err != nil {
+		return err
+	}
+	if err := c.door.cfg.Relay.Admit(c.r.Context(), c.route.place, c.datacenter()); err != nil {
+		return err
+	}
+	return c.route.handle(c)
+}
+
+// datacenter is the one that the request is for. Routes of the agent itself
+// know none.
+func (c *call) datacenter() string {
+	if c.route.place == relay.Agent && !c.route.dc {
+		return ""
+	}
+	return c.param("dc")
+}
+
+// cleanPath is the path without doubled slashes and dots, as the standard
+// library's mux would redirect to.
+func cleanPath(p string) string {
+	if !strings.Contains(p, "//") && !strings.Contains(p, "/.") {
+		return p
+	}
+	clean := path.Clean(p)
+	if strings.HasSuffix(p, "/") && clean != "/" {
+		clean += "/"
+	}
+	return clean
+}
+
+func redirect(w http.ResponseWriter, r *http.Request, to string) {
+	u := *r.URL
+	u.Path, u.RawPath = to, ""
+	http.Redirect(w, r, u.String(), http.StatusMovedPermanently)
+}
+
+// serveOther answers what is not the API: the page, and the root.
+func (d *Door) serveOther(w http.ResponseWriter, r *http.Request) {
+	for k, v := range d.cfg.ResponseHeaders {
+		w.Header().Set(k, v)
+	}
+	switch {
+	case d.cfg.UI != nil && (strings.HasPrefix(r.URL.Path, d.cfg.UIPath) || r.URL.Path+"/" == d.cfg.UIPath):
+		d.cfg.UI.ServeHTTP(w, r)
+	case r.URL.Path == "/" && d.cfg.UI != nil:
+		http.Redirect(w, r, d.cfg.UIPath, http.StatusMovedPermanently)
+	case r.URL.Path == "/":
+		w.Header()["Content-Type"] = hText
+		w.Write([]byte("Consul Agent"))
+	case strings.HasPrefix(r.URL.Path, "/debug/pprof/"):
+		d.serveProfile(w, r)
+	default:
+		w.WriteHeader(http.StatusNotFound)
+	}
+}

@@ -1,0 +1,48 @@
+package httpd
+
+import (
+	"net/http"
+
+	"muster/acl"
+	"muster/model"
+	"muster/relay"
+)
+
+func operatorRoutes() []route {
+	return []route{
+		{method: "GET", path: "/v1/operator/raft/configuration", place: relay.Server, rule: must(acl.Operator, acl.Read), handle: (*call).raftConfiguration},
+		{method: "DELETE", path: "/v1/operator/raft/peer", place: relay.Leader, rule: must(acl.Operator, acl.Write), handle: (*call).raftRemove},
+		{method: "POST", path: "/v1/operator/raft/transfer-leader", place: relay.Leader, rule: must(acl.Operator, acl.Write), handle: (*call).raftTransfer},
+		{method: "GET", path: "/v1/snapshot", place: relay.Leader, rule: must(acl.ACL, acl.Write), handle: (*call).snapshotSave},
+		{method: "PUT", path: "/v1/snapshot", place: relay.Leader, rule: must(acl.ACL, acl.Write), handle: (*call).snapshotRestore},
+	}
+}
+
+func (c *call) raftConfiguration() error {
+	conf, err := c.door.cfg.Ops.RaftConfiguration(c.q.Token)
+	if err != nil {
+		return err
+	}
+	return c.json(conf)
+}
+
+func (c *call) raftRemove() error {
+	id, address := c.param("id"), c.param("address")
+	switch {
+	case id == "" && address == "":
+		return model.Errorf(model.BadRequest, "Bad request: Must specify either ?id with the server's ID or ?address with IP:port of peer to remove")
+	case id != "" && address != "":
+		return model.Errorf(model.BadRequest, "Bad request: Must specify only one of ?id or ?address")
+	}
+	if err := c.door.cfg.Ops.RaftRemove(c.q.Token, id, address); err != nil {
+		return err
+	}
+	return c.empty(http.StatusOK)
+}
+
+func (c *call) raftTransfer() error {
+	if err := c.door.cfg.Ops.RaftTransfer(c.q.Token, c.param("id")); err != nil {
+		return err
+	}
+	return c.json(struct{ Success bool }{true})
+}

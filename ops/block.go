@@ -1,0 +1,210 @@
+package ops
+
+import (
+	"context"
+	"time"
+
+	"muster/acl"
+	"muster/model"
+	"muster/state"
+	"muster/view"
+)
+
+// Mode is how current an answer must be.
+type Mode uint8
+
+const (
+	// Default answers are linearizable, by the leader's lease.
+	Default Mode = iota
+	// Consistent answers have the leader confirm its majority after the
+	// question came.
+	Consistent
+	// Stale answers are what this server has.
+	Stale
+)
+
+// Query is how something is asked.
+type Query struct {
+	Token string
+	Mode  Mode
+	// MinIndex makes the question block until the index of the answer is
+	// higher, or for Wait (0: the default).
+	MinIndex uint64
+	Wait     time.Duration
+	// MaxStale, above 0, is the oldest contact with the leader that a stale
+	// answer may have.
+	MaxStale time.Duration
+	// Filter is an expression that items must satisfy.
+	Filter string
+	// Near is the node by whose distance lists are sorted.
+	Near string
+	// NodeMeta are pairs that nodes must have.
+	NodeMeta map[string]string
+}
+
+// Meta is what an answer tells besides itself.
+type Meta struct {
+	Index       uint64
+	KnownLeader bool
+	LastContact time.Duration
+	Mode        Mode
+}
+
+// Question is something that can be asked of the state.
+type Question[T any] struct {
+	// Key names the question among all questions; who asks the same key gets
+	// the same answer. "" is for questions that are not worth sharing.
+	Key string
+	// Topics change whenever the answer may.
+	Topics []state.Topic
+	// Eval answers from one version of the data.
+	Eval func(v *state.Version) (index uint64, answer T, err error)
+	// Filter removes what a token may not see. It must not change its
+	// argument. nil where Ask's caller has checked the permission.
+	Filter func(answer T, authz acl.Authorizer) T
+}
+
+// Rendered is an answer in the form in which a door sends it.
+type Rendered[V any] struct {
+	Value V
+	Size  int // bytes
+}
+
+// Cache keeps rendered answers.
+type Cache[V any] = view.Cache[V]
+
+// Ask answers a question as it is asked: at once, or when the answer is newer
+// than q.MinIndex. It is the only place where a blocking query waits.
+func Ask[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Question[T], render func(T) (Rendered[V], error)) (V, Meta, error) {
+	var none V
+	authz, err := o.acl.Resolve(q.Token)
+	if err != nil {
+		return none, Meta{}, err
+	}
+	a := asking[T, V]{o: o, qu: &qu, render: render, authz: authz}
+	if qu.Key != "" && (qu.Filter == nil || authz.AllowsAll()) {
+		a.cache = cache
+	}
+	if err := o.admit(ctx, q); err != nil {
+		return none, Meta{}, err
+	}
+	var timeout <-chan time.Time
+	if q.MinIndex > 0 {
+		t := time.NewTimer(o.waitTime(q.Wait))
+		defer t.Stop()
+		timeout = t.C
+	}
+	expired := false
+	for {
+		answer, release, err := a.get(q.MinIndex > 0)
+		if err != nil {
+			return none, Meta{}, err
+		}
+		if q.MinIndex == 0 || answer.Index > q.MinIndex || expired {
+			value, index := answer.Value, answer.Index
+			release()
+			if q.Mode == Stale || o.log.ReadOK() {
+				return value, o.meta(q.Mode, index), nil
+			}
+			if err := o.log.ConfirmRead(ctx, false); err != nil {
+				return none, Meta{}, err
+			}
+			continue // what was read may be of an earlier reign: read again
+		}
+		select {
+		case <-answer.Watch.Done():
+		case <-timeout:
+			expired = true
+		case <-ctx.Done():
+			release()
+			return none, Meta{}, model.Errorf(model.Canceled, "%w", context.Cause(ctx))
+		}
+		release()
+	}
+}
+
+// asking is one question on its way.
+type asking[T, V any] struct {
+	o      *Ops
+	qu     *Question[T]
+	cache  *Cache[V]
+	render func(T) (Rendered[V], error)
+	authz  acl.Authorizer
+}
+
+// get returns the newest answer and what gives it back. Without a cache the
+// answer has a watch only if the caller is going to wait for it.
+func (a *asking[T, V]) get(watch bool) (*view.Answer[V], func(), error) {
+	if a.cache == nil {
+		answer, err := a.make(watch)
+		if err != nil {
+			return nil, nil, err
+		}
+		return answer, func() {
+			if answer.Watch != nil {
+				answer.Watch.Close()
+			}
+		}, nil
+	}
+	answer, err := a.cache.Get(a.qu.Key, func() (*view.Answer[V], error) { return a.make(true) })
+	if err != nil {
+		return nil, nil, err
+	}
+	return answer, answer.Release, nil
+}
+
+func (a *asking[T, V]) make(watch bool) (*view.Answer[V], error) {
+	answer := &view.Answer[V]{}
+	if watch {
+		answer.Watch = a.o.store.Watch(a.qu.Topics...)
+	}
+	err := a.fill(answer)
+	if err != nil && watch {
+		answer.Watch.Close()
+	}
+	return answer, err
+}
+
+func (a *asking[T, V]) fill(answer *view.Answer[V]) error {
+	index, value, err := a.qu.Eval(a.o.store.Current())
+	if err != nil {
+		return err
+	}
+	if a.qu.Filter != nil && !a.authz.AllowsAll() {
+		value = a.qu.Filter(value, a.authz)
+	}
+	r, err := a.render(value)
+	if err != nil {
+		return err
+	}
+	answer.Value, answer.Size, answer.Index = r.Value, r.Size, max(index, 1)
+	return nil
+}
+
+// admit lets a question in when this server may answer it at all.
+func (o *Ops) admit(ctx context.Context, q *Query) error {
+	switch q.Mode {
+	case Stale:
+		if q.MaxStale > 0 && o.log.LastContact() > q.MaxStale {
+			return o.log.ConfirmRead(ctx, false)
+		}
+		return nil
+	case Consistent:
+		return o.log.ConfirmRead(ctx, true)
+	}
+	return nil
+}
+
+func (o *Ops) meta(m Mode, index uint64) Meta {
+	_, leader := o.log.Leader()
+	return Meta{Index: index, KnownLeader: leader != "", LastContact: o.log.LastContact(), Mode: m}
+}
+
+// waitTime bounds the wait and spreads the returns of those who began together.
+func (o *Ops) waitTime(wait time.Duration) time.Duration {
+	if wait <= 0 {
+		wait = o.limits.QueryTime
+	}
+	wait = min(wait, o.limits.MaxQueryTime)
+	return wait + o.jitter(wait/16)
+}

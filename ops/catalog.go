@@ -1,0 +1,313 @@
+package ops
+
+import (
+	"context"
+	"net"
+	"slices"
+	"strings"
+
+	"muster/acl"
+	"muster/model"
+	"muster/state"
+)
+
+// maxNameLen bounds names of nodes, services and checks, in bytes.
+const maxNameLen = 4 << 10
+
+// checkName refuses what would not be found again: a NUL separates the parts
+// of keys in the tables.
+func checkName(what, name string) error {
+	if strings.ContainsRune(name, 0) {
+		return model.Errorf(model.BadRequest, "%s must not contain a NUL byte", what)
+	}
+	if len(name) > maxNameLen {
+		return model.Errorf(model.BadRequest, "%s is %d bytes long, at most %d are allowed", what, len(name), maxNameLen)
+	}
+	return nil
+}
+
+// Register puts a node, an instance and checks into the catalog.
+func (o *Ops) Register(ctx context.Context, token string, r *model.RegisterRequest) error {
+	authz, err := o.acl.Resolve(token)
+	if err != nil {
+		return err
+	}
+	if r.Datacenter == "" {
+		r.Datacenter = o.datacenter
+	}
+	if r.Node == "" {
+		return model.Errorf(model.Internal, "Must provide node")
+	}
+	if r.Address == "" && !r.SkipNodeUpdate {
+		return model.Errorf(model.Internal, "Must provide address if SkipNodeUpdate is not set")
+	}
+	if r.ID != "" {
+		if err := checkNodeID(r.ID); err != nil {
+			return err
+		}
+	}
+	if err := checkName("Node", r.Node); err != nil {
+		return err
+	}
+	if err := permit(authz, acl.Node, r.Node, acl.Write); err != nil {
+		return err
+	}
+	if s := r.Service; s != nil {
+		if err := prepareService(s); err != nil {
+			return err
+		}
+		if s.Tags == nil {
+			s.Tags = []string{}
+		}
+		if err := permit(authz, acl.Service, s.Service, acl.Write); err != nil {
+			return err
+		}
+	}
+	if r.Check != nil {
+		r.Checks = append(r.Checks, r.Check)
+		r.Check = nil
+	}
+	for _, c := range r.Checks {
+		if err := prepareCheck(c, r.Node); err != nil {
+			return err
+		}
+	}
+	_, err = o.propose(ctx, model.CmdRegister, r)
+	return err
+}
+
+func checkNodeID(id string) error {
+	if len(id) != 36 {
+		return model.Errorf(model.Internal, "Bad node ID: uuid string is wrong length")
+	}
+	if !uuidForm.MatchString(id) {
+		return model.Errorf(model.Internal, "Bad node ID: uuid is improperly formatted")
+	}
+	return nil
+}
+
+// prepareService validates an instance and fills in what it leaves out.
+func prepareService(s *model.NodeService) error {
+	if s.ID == "" {
+		s.ID = s.Service
+	}
+	if s.ID != "" && s.Service == "" {
+		return model.Errorf(model.Internal, "Must provide service name with ID")
+	}
+	if s.Service == "" {
+		return model.Errorf(model.Internal, "Must provide service name")
+	}
+	for _, n := range []string{s.ID, s.Service} {
+		if err := checkName("Service", n); err != nil {
+			return err
+		}
+	}
+	if ip := net.ParseIP(s.Address); ip != nil && ip.IsUnspecified() {
+		return model.Errorf(model.Internal, "Invalid service address")
+	}
+	if s.Weights == nil {
+		s.Weights = &model.Weights{Passing: 1, Warning: 1}
+	}
+	return nil
+}
+
+// prepareCheck validates a check of a registration and fills in what it leaves
+// out.
+func prepareCheck(c *model.HealthCheck, node string) error {
+	if c.CheckID == "" {
+		c.CheckID = c.Name
+	}
+	if c.Node == "" {
+		c.Node = node
+	}
+	if !strings.EqualFold(c.Node, node) {
+		return model.Errorf(model.Internal, "check node %q does not match node %q", c.Node, node)
+	}
+	if err := checkName("CheckID", c.CheckID); err != nil {
+		return err
+	}
+	switch c.Status {
+	case "", model.HealthPassing, model.HealthWarning, model.HealthCritical:
+	default:
+		return model.Errorf(model.Internal, "Invalid check status %q: must be passing, warning or critical", c.Status)
+	}
+	if c.ServiceTags == nil {
+		c.ServiceTags = []string{}
+	}
+	c.Definition.Normalize()
+	return nil
+}
+
+// Deregister takes a check, an instance or a node out of the catalog.
+func (o *Ops) Deregister(ctx context.Context, token string, r *model.DeregisterRequest) error {
+	if r.Node == "" {
+		return model.Errorf(model.Internal, "Must provide node")
+	}
+	if err := o.allow(token, acl.Node, r.Node, acl.Write); err != nil {
+		return err
+	}
+	_, err := o.propose(ctx, model.CmdDeregister, r)
+	return err
+}
+
+func hasMeta(meta, want map[string]string) bool {
+	for k, v := range want {
+		if got, ok := meta[k]; !ok || got != v {
+			return false
+		}
+	}
+	return true
+}
+
+// metaKey is a canonical text of a node-meta filter, for the keys of questions.
+func metaKey(meta map[string]string) string {
+	if len(meta) == 0 {
+		return ""
+	}
+	pairs := make([]string, 0, len(meta))
+	for k, v := range meta {
+		pairs = append(pairs, k+"\x01"+v)
+	}
+	slices.Sort(pairs)
+	return strings.Join(pairs, "\x02")
+}
+
+func questionKey(parts ...string) string { return strings.Join(parts, "\x00") }
+
+// Nodes asks for the nodes of the catalog.
+func (o *Ops) Nodes(q *Query) Question[[]*model.Node] {
+	topics := []state.Topic{state.TopicNodes}
+	if q.Near != "" {
+		topics = append(topics, state.TopicCoordinates)
+	}
+	return Question[[]*model.Node]{
+		Key:    questionKey("nodes", q.Near, q.Filter, metaKey(q.NodeMeta)),
+		Topics: topics,
+		Eval: func(v *state.Version) (uint64, []*model.Node, error) {
+			index, list := v.Nodes()
+			list = keep(list, func(n *model.Node) bool { return hasMeta(n.Meta, q.NodeMeta) })
+			list, err := filter(list, q.Filter)
+			sortNear(v, q.Near, list, func(n *model.Node) string { return n.Node })
+			return index, list, err
+		},
+		Filter: func(list []*model.Node, authz acl.Authorizer) []*model.Node {
+			return keep(list, func(n *model.Node) bool { return authz.Allowed(acl.Node, n.Node, acl.Read) })
+		},
+	}
+}
+
+// Services asks for the names of the services and the tags of each.
+func (o *Ops) Services(q *Query) Question[model.ServicesList] {
+	topics := []state.Topic{state.TopicServices}
+	if len(q.NodeMeta) > 0 {
+		topics = append(topics, state.TopicNodes)
+	}
+	return Question[model.ServicesList]{
+		Key:    questionKey("services", metaKey(q.NodeMeta)),
+		Topics: topics,
+		Eval: func(v *state.Version) (uint64, model.ServicesList, error) {
+			out := model.ServicesList{}
+			v.EachInstance(func(n *model.Node, s *model.NodeService) bool {
+				if !hasMeta(n.Meta, q.NodeMeta) {
+					return true
+				}
+				tags, ok := out[s.Service]
+				if !ok {
+					tags = []string{}
+				}
+				for _, t := range s.Tags {
+					if !slices.Contains(tags, t) {
+						tags = append(tags, t)
+					}
+				}
+				out[s.Service] = tags
+				return true
+			})
+			return v.ServicesIndex(), out, nil
+		},
+		Filter: func(list model.ServicesList, authz acl.Authorizer) model.ServicesList {
+			out := model.ServicesList{}
+			for name, tags := range list {
+				if authz.Allowed(acl.Service, name, acl.Read) {
+					out[name] = tags
+				}
+			}
+			return out
+		},
+	}
+}
+
+// Instances asks for the instances of a service that have all of some tags.
+func (o *Ops) Instances(service string, tags []string, q *Query) Question[[]*model.ServiceNode] {
+	return Question[[]*model.ServiceNode]{
+		Key:    questionKey("instances", strings.ToLower(service), strings.Join(tags, "\x01"), q.Near, q.Filter, metaKey(q.NodeMeta)),
+		Topics: serviceTopics(service, q),
+		Eval: func(v *state.Version) (uint64, []*model.ServiceNode, error) {
+			index, list := v.Instances(service)
+			list = keep(list, func(s *model.ServiceNode) bool {
+				return hasTags(s.ServiceTags, tags) && hasMeta(s.NodeMeta, q.NodeMeta)
+			})
+			list, err := filter(list, q.Filter)
+			sortNear(v, q.Near, list, func(s *model.ServiceNode) string { return s.Node })
+			return index, list, err
+		},
+		Filter: func(list []*model.ServiceNode, authz acl.Authorizer) []*model.ServiceNode {
+			return keep(list, func(s *model.ServiceNode) bool {
+				return authz.Allowed(acl.Node, s.Node, acl.Read) && authz.Allowed(acl.Service, s.ServiceName, acl.Read)
+			})
+		},
+	}
+}
+
+func serviceTopics(service string, q *Query) []state.Topic {
+	topics := []state.Topic{state.TopicService(service)}
+	if q.Near != "" {
+		topics = append(topics, state.TopicCoordinates)
+	}
+	return topics
+}
+
+func hasTags(have, want []string) bool {
+	for _, w := range want {
+		if !slices.ContainsFunc(have, func(h string) bool { return strings.EqualFold(h, w) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// NodeServices asks for a node and its instances; nil when there is no such
+// node.
+func (o *Ops) NodeServices(node string, q *Query) Question[*model.NodeServiceList] {
+	return Question[*model.NodeServiceList]{
+		Key:    questionKey("node-services", node, q.Filter),
+		Topics: nodeTopics(o.store.Current(), node),
+		Eval: func(v *state.Version) (uint64, *model.NodeServiceList, error) {
+			n := v.Node(node)
+			if n == nil {
+				_, err := filter([]*model.NodeService{}, q.Filter)
+				return 0, nil, err
+			}
+			index, list := v.NodeServices(n.Node)
+			list, err := filter(list, q.Filter)
+			return index, &model.NodeServiceList{Node: n, Services: list}, err
+		},
+		Filter: func(l *model.NodeServiceList, authz acl.Authorizer) *model.NodeServiceList {
+			if l == nil || !authz.Allowed(acl.Node, l.Node.Node, acl.Read) {
+				return nil
+			}
+			return &model.NodeServiceList{Node: l.Node, Services: keep(l.Services, func(s *model.NodeService) bool {
+				return authz.Allowed(acl.Service, s.Service, acl.Read)
+			})}
+		},
+	}
+}
+
+// nodeTopics are the topics of a node that is named or given by its ID. An
+// unknown one may be the ID of a node to come.
+func nodeTopics(v *state.Version, node string) []state.Topic {
+	if n := v.Node(node); n != nil {
+		return []state.Topic{state.TopicNode(n.Node)}
+	}
+	return []state.Topic{state.TopicNode(node), state.TopicNodes}
+}

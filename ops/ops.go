@@ -1,0 +1,114 @@
+// Package ops is what can be asked of a cluster, one file per resource:
+// authorize, validate, then propose a command or query the state. It knows
+// neither HTTP nor DNS, nor where a request came from.
+package ops
+
+import (
+	"context"
+	"time"
+
+	"muster/acl"
+	"muster/model"
+	"muster/state"
+)
+
+// Log orders commands: quorum.Quorum.
+type Log interface {
+	// Propose has a command agreed on and applied; the result is that of Apply.
+	Propose(ctx context.Context, data []byte) (result any, index uint64, err error)
+	// ConfirmRead returns when this server is known to lead, and to have
+	// applied all that was acknowledged before the call.
+	ConfirmRead(ctx context.Context, consistent bool) error
+	// ReadOK tells, cheaply, whether what was read before the call was current.
+	ReadOK() bool
+	// Leader is the ID and the address of the leader, or "".
+	Leader() (id, address string)
+	// LastContact is the time since this server heard of the leader.
+	LastContact() time.Duration
+}
+
+// Limits are the bounds of what callers send.
+type Limits struct {
+	KVValue      int64         // bytes of a value
+	TxnBody      int64         // bytes of the body of a transaction
+	SessionTTL   time.Duration // the shortest
+	QueryTime    time.Duration // how long a blocking query waits by default
+	MaxQueryTime time.Duration // and at most
+}
+
+// Ops are the operations of one server.
+type Ops struct {
+	store      *state.Store
+	log        Log
+	acl        acl.Resolver
+	datacenter string
+	limits     Limits
+	jitter     func(time.Duration) time.Duration
+	lockDelays *lockDelays
+	members    Members
+	snapshots  Snapshots
+	renewed    func(session *model.Session)
+}
+
+// Config is what Ops are made of.
+type Config struct {
+	Store      *state.Store
+	Log        Log
+	Members    Members
+	Snapshots  Snapshots
+	ACL        acl.Resolver
+	Datacenter string
+	Limits     Limits
+	// Jitter returns a random duration below its argument.
+	Jitter func(time.Duration) time.Duration
+	// Renewed is called when a session was renewed on this server.
+	Renewed func(*model.Session)
+}
+
+// New makes the operations.
+func New(c Config) *Ops {
+	o := &Ops{store: c.Store, log: c.Log, acl: c.ACL, datacenter: c.Datacenter, limits: c.Limits,
+		members: c.Members, snapshots: c.Snapshots,
+		jitter: c.Jitter, renewed: c.Renewed, lockDelays: newLockDelays()}
+	c.Store.OnRelease(o.lockDelays.arm)
+	return o
+}
+
+// Limits are the bounds in force.
+func (o *Ops) Limits() Limits { return o.limits }
+
+// propose encodes a command and has it agreed on. An error that Apply returns
+// as a result becomes the error.
+func (o *Ops) propose(ctx context.Context, t model.CommandType, command any) (any, error) {
+	data, err := state.Encode(t, command)
+	if err != nil {
+		return nil, err
+	}
+	result, _, err := o.log.Propose(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	if err, ok := result.(error); ok {
+		return nil, err
+	}
+	return result, nil
+}
+
+// allow checks one access of a token.
+func (o *Ops) allow(token string, r acl.Resource, name string, a acl.Access) error {
+	authz, err := o.acl.Resolve(token)
+	if err != nil {
+		return err
+	}
+	return permit(authz, r, name, a)
+}
+
+func permit(authz acl.Authorizer, r acl.Resource, name string, a acl.Access) error {
+	if authz.Allowed(r, name, a) {
+		return nil
+	}
+	if name == "" {
+		return model.Errorf(model.Denied, "%s: token lacks permission '%s:%s'", model.TextDenied, r, a)
+	}
+	return model.Errorf(model.Denied, "%s: token lacks permission '%s:%s' on %q", model.TextDenied, r, a, name)
+}

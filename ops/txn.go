@@ -1,0 +1,126 @@
+package ops
+
+import (
+	"context"
+
+	"muster/acl"
+	"muster/model"
+)
+
+// Txn carries out all operations of a transaction or none. What cannot be
+// done is told in the response, not as an error. A transaction that only reads
+// is answered from this server's state, as current as q says.
+func (o *Ops) Txn(ctx context.Context, q *Query, t *model.Txn) (*model.TxnResponse, error) {
+	authz, err := o.acl.Resolve(q.Token)
+	if err != nil {
+		return nil, err
+	}
+	if errs := o.checkTxn(authz, t); len(errs) > 0 {
+		return &model.TxnResponse{Errors: errs}, nil
+	}
+	if t.ReadOnly() {
+		return o.readTxn(ctx, q, t)
+	}
+	result, err := o.propose(ctx, model.CmdTxn, t)
+	if err != nil {
+		return nil, err
+	}
+	resp, ok := result.(*model.TxnResponse)
+	if !ok {
+		return nil, model.Errorf(model.Internal, "transaction yielded %T", result)
+	}
+	return resp, nil
+}
+
+func (o *Ops) readTxn(ctx context.Context, q *Query, t *model.Txn) (*model.TxnResponse, error) {
+	if err := o.admit(ctx, q); err != nil {
+		return nil, err
+	}
+	for {
+		resp := o.store.Current().ReadTxn(t)
+		if q.Mode == Stale || o.log.ReadOK() {
+			return resp, nil
+		}
+		if err := o.log.ConfirmRead(ctx, false); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Meta is the meta data of an answer that was given in a mode.
+func (o *Ops) Meta(m Mode) Meta { return o.meta(m, 0) }
+
+func (o *Ops) checkTxn(authz acl.Authorizer, t *model.Txn) []model.TxnError {
+	var errs []model.TxnError
+	for i := range t.Ops {
+		if err := o.checkTxnOp(authz, &t.Ops[i]); err != nil {
+			errs = append(errs, model.TxnError{OpIndex: i, What: err.Error()})
+		}
+	}
+	return errs
+}
+
+func (o *Ops) checkTxnOp(authz acl.Authorizer, op *model.TxnOp) error {
+	switch {
+	case op.KV != nil:
+		if err := o.checkKV(authz, op.KV.Verb, &op.KV.DirEnt); err != nil {
+			return err
+		}
+		if op.KV.Verb == model.KVLock && o.lockDelays.held(op.KV.DirEnt.Key) {
+			return model.Errorf(model.Conflict, "failed to lock key %q due to lock delay", op.KV.DirEnt.Key)
+		}
+		return nil
+	case op.Node != nil:
+		n := &op.Node.Node
+		if n.Datacenter == "" {
+			n.Datacenter = o.datacenter
+		}
+		if n.Node == "" && n.ID == "" {
+			return model.Errorf(model.BadRequest, "Must provide node")
+		}
+		if n.ID != "" {
+			if err := checkNodeID(n.ID); err != nil {
+				return err
+			}
+		}
+		if err := checkName("Node", n.Node); err != nil {
+			return err
+		}
+		return permit(authz, acl.Node, n.Node, accessOf(op.Node.Verb))
+	case op.Service != nil:
+		if op.Service.Verb != model.VerbGet {
+			if err := prepareService(&op.Service.Service); err != nil {
+				return err
+			}
+		}
+		return permit(authz, acl.Service, op.Service.Service.Service, accessOf(op.Service.Verb))
+	case op.Check != nil:
+		c := &op.Check.Check
+		if c.Node == "" {
+			return model.Errorf(model.BadRequest, "Must provide node")
+		}
+		tags := c.ServiceTags
+		if err := prepareCheck(c, c.Node); err != nil {
+			return err
+		}
+		c.ServiceTags = tags
+		return permit(authz, acl.Node, c.Node, accessOf(op.Check.Verb))
+	case op.Session != nil:
+		if err := checkSessionID(op.Session.Session.ID); err != nil {
+			return err
+		}
+		_, s := o.store.Current().Session(op.Session.Session.ID)
+		if s == nil {
+			return nil
+		}
+		return permit(authz, acl.Session, s.Node, acl.Write)
+	}
+	return nil
+}
+
+func accessOf(v model.TxnVerb) acl.Access {
+	if v == model.VerbGet {
+		return acl.Read
+	}
+	return acl.Write
+}

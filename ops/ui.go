@@ -1,0 +1,162 @@
+package ops
+
+import (
+	"slices"
+	"strings"
+
+	"muster/acl"
+	"muster/model"
+	"muster/state"
+)
+
+// NodeDump is a node with all that is registered on it.
+type NodeDump struct {
+	ID              string
+	Node            string
+	Address         string
+	Datacenter      string `json:",omitempty"`
+	TaggedAddresses map[string]string
+	Meta            map[string]string
+	Services        []*model.NodeService
+	Checks          []*model.HealthCheck
+}
+
+// ServiceSummary is a service with the sums over its instances.
+type ServiceSummary struct {
+	Kind                 model.ServiceKind `json:",omitempty"`
+	Name                 string
+	Datacenter           string
+	Tags                 []string
+	Nodes                []string
+	ExternalSources      []string
+	InstanceCount        int
+	ChecksPassing        int
+	ChecksWarning        int
+	ChecksCritical       int
+	GatewayConfig        struct{}
+	ConnectedWithProxy   bool
+	ConnectedWithGateway bool
+}
+
+// externalSource is the key of service metadata that says who registered it.
+const externalSource = "external-source"
+
+func dump(v *state.Version, n *model.Node) *NodeDump {
+	_, services := v.NodeServices(n.Node)
+	_, checks := v.NodeChecks(n.Node)
+	return &NodeDump{ID: n.ID, Node: n.Node, Address: n.Address, Datacenter: n.Datacenter, TaggedAddresses: n.TaggedAddresses,
+		Meta: n.Meta, Services: append([]*model.NodeService{}, services...), Checks: append([]*model.HealthCheck{}, checks...)}
+}
+
+func catalogIndex(v *state.Version) uint64 {
+	return max(v.NodesIndex(), v.ServicesIndex(), v.ChecksIndex())
+}
+
+// NodeDumps asks for all nodes (name ""), or for one, with everything.
+func (o *Ops) NodeDumps(name string, q *Query) Question[[]*NodeDump] {
+	topics := []state.Topic{state.TopicNodes, state.TopicServices, state.TopicChecks}
+	if name != "" {
+		topics = nodeTopics(o.store.Current(), name)
+	}
+	return Question[[]*NodeDump]{
+		Key:    questionKey("ui-nodes", name, q.Filter),
+		Topics: topics,
+		Eval: func(v *state.Version) (uint64, []*NodeDump, error) {
+			nodes := []*model.Node{}
+			if name == "" {
+				_, nodes = v.Nodes()
+			} else if n := v.Node(name); n != nil {
+				nodes = append(nodes, n)
+			}
+			list := make([]*NodeDump, len(nodes))
+			for i, n := range nodes {
+				list[i] = dump(v, n)
+			}
+			list, err := filter(list, q.Filter)
+			return catalogIndex(v), list, err
+		},
+		Filter: func(list []*NodeDump, authz acl.Authorizer) []*NodeDump {
+			list = keep(list, func(d *NodeDump) bool { return authz.Allowed(acl.Node, d.Node, acl.Read) })
+			for i, d := range list {
+				c := *d
+				c.Services = keep(d.Services, func(s *model.NodeService) bool { return authz.Allowed(acl.Service, s.Service, acl.Read) })
+				c.Checks = keep(d.Checks, func(h *model.HealthCheck) bool {
+					return h.ServiceName == "" || authz.Allowed(acl.Service, h.ServiceName, acl.Read)
+				})
+				list[i] = &c
+			}
+			return list
+		},
+	}
+}
+
+// ServiceSummaries asks for all services with the sums over their instances.
+func (o *Ops) ServiceSummaries(q *Query) Question[[]*ServiceSummary] {
+	return Question[[]*ServiceSummary]{
+		Key:    questionKey("ui-services", q.Filter),
+		Topics: []state.Topic{state.TopicNodes, state.TopicServices, state.TopicChecks},
+		Eval: func(v *state.Version) (uint64, []*ServiceSummary, error) {
+			list, err := summarize(v, o.datacenter, q.Filter)
+			return catalogIndex(v), list, err
+		},
+		Filter: func(list []*ServiceSummary, authz acl.Authorizer) []*ServiceSummary {
+			return keep(list, func(s *ServiceSummary) bool { return authz.Allowed(acl.Service, s.Name, acl.Read) })
+		},
+	}
+}
+
+func summarize(v *state.Version, datacenter, expr string) ([]*ServiceSummary, error) {
+	byName := map[string]*ServiceSummary{}
+	list := []*ServiceSummary{}
+	instances := []*model.NodeService{}
+	nodes := []*model.Node{}
+	v.EachInstance(func(n *model.Node, s *model.NodeService) bool {
+		instances, nodes = append(instances, s), append(nodes, n)
+		return true
+	})
+	matching, err := filter(instances, expr)
+	if err != nil {
+		return nil, err
+	}
+	next := 0
+	for i, s := range instances {
+		if next == len(matching) || matching[next] != s {
+			continue
+		}
+		next++
+		sum, ok := byName[s.Service]
+		if !ok {
+			sum = &ServiceSummary{Kind: s.Kind, Name: s.Service, Datacenter: datacenter, Tags: []string{}, Nodes: []string{}, ExternalSources: []string{}}
+			byName[s.Service] = sum
+			list = append(list, sum)
+		}
+		sum.add(v, nodes[i], s)
+	}
+	slices.SortFunc(list, func(a, b *ServiceSummary) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+func (sum *ServiceSummary) add(v *state.Version, n *model.Node, s *model.NodeService) {
+	sum.InstanceCount++
+	if !slices.Contains(sum.Nodes, n.Node) {
+		sum.Nodes = append(sum.Nodes, n.Node)
+	}
+	for _, t := range s.Tags {
+		if !slices.Contains(sum.Tags, t) {
+			sum.Tags = append(sum.Tags, t)
+		}
+	}
+	if src := s.Meta[externalSource]; src != "" && !slices.Contains(sum.ExternalSources, src) {
+		sum.ExternalSources = append(sum.ExternalSources, src)
+	}
+	for _, c := range v.ChecksOf(n.Node, s.ID) {
+		switch c.Status {
+		case model.HealthPassing:
+			sum.ChecksPassing++
+		case model.HealthWarning:
+			sum.ChecksWarning++
+		default:
+			sum.ChecksCritical++
+		}
+	}
+}
