@@ -1,0 +1,6 @@
+package part
+
+import (
+	_ "bad/middle"
+	_ "bad/upper"
+)

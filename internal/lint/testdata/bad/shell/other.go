@@ -1,0 +1,3 @@
+package shell
+
+import _ "bad/middle"

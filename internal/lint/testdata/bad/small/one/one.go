@@ -1,0 +1,3 @@
+package one
+
+import _ "bad/small/two"

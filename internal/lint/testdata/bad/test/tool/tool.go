@@ -1,0 +1,3 @@
+package tool
+
+import _ "bad/shell"

@@ -1,0 +1,7 @@
+package upper
+
+import _ "bad/middle"
+
+type T struct{}
+
+func (T) init() {}

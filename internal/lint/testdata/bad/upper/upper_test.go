@@ -1,0 +1,3 @@
+package upper_test
+
+import _ "bad/beside"
