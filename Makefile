@@ -1,0 +1,84 @@
+# muster. "make" alone says what there is.
+
+GO      ?= go
+BIN     := bin/muster
+# How many scenarios with agents of their own run at a time.
+JOBS    ?= 2
+# How long each fuzz target runs.
+FUZZTIME ?= 10s
+# What "make bench" measures: names of scenarios, see "go run ./test/bench -list".
+BENCH   ?= idle,kv-*,health-10,dns-a-5
+# Arguments for the agent of "make dev".
+ARGS    ?=
+
+# The packages in which goroutines meet: tested once more with the race detector.
+CONCURRENT := acl boot check dnsd gossip httpd leader local ops quorum relay state view wire \
+              internal/log internal/memnet internal/meter test/cluster
+RACE := $(foreach p,$(CONCURRENT),$(if $(wildcard $(p)/.),./$(p)/...))
+
+.DEFAULT_GOAL := help
+.PHONY: help dev build test lint unit race conformance client fuzz bench cover clean check-go check-cc
+
+help: ## say what there is
+	@echo 'usage: make TARGET'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dev: build ## run an agent in development mode (ARGS='...' for more)
+	./$(BIN) agent -dev $(ARGS)
+
+build: check-go ## build bin/muster
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o $(BIN) ./cmd/muster
+
+test: lint unit race conformance client ## everything that must be green before a change goes in
+
+lint: check-go ## gofmt, go vet, staticcheck
+	@echo '== gofmt'
+	@bad=$$(git ls-files -co --exclude-standard '*.go' | xargs -r ls -d 2>/dev/null | xargs -r gofmt -l); \
+	if [ -n "$$bad" ]; then echo "not formatted (run gofmt -w on them):"; echo "$$bad"; exit 1; fi
+	@echo '== go vet'
+	@$(GO) vet ./...
+	@echo '== staticcheck'
+	@$(GO) tool staticcheck ./...
+
+unit: check-go ## unit tests, the rules of the house among them
+	@echo '== unit tests'
+	@$(GO) test -timeout 3m ./...
+
+race: check-go check-cc ## the packages with concurrency, under the race detector
+	@echo '== race detector'
+	@$(GO) test -race -timeout 5m $(RACE)
+
+conformance: build ## replay what Consul answers (test/conformance/done.txt)
+	@echo '== conformance'
+	@$(GO) run ./test/conformance -bin ./$(BIN) -j $(JOBS) -list-file test/conformance/done.txt
+
+client: build ## the Go client's own tests (test/client/passing.txt)
+	@echo '== the client'\''s own tests'
+	@$(GO) run ./test/client -bin ./$(BIN) -listed
+
+fuzz: check-go ## fuzz every decoder of outside input for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+bench: build ## processor time per operation, against the floor (BENCH='...')
+	@$(GO) run ./test/bench -bin muster=./$(BIN) -bin floor -only '$(BENCH)'
+
+cover: check-go ## how much of each package its unit tests reach; bin/cover.html
+	@mkdir -p bin
+	@$(GO) test -timeout 3m -coverprofile bin/cover.out $$($(GO) list ./... | grep -v /test/)
+	@$(GO) tool cover -html bin/cover.out -o bin/cover.html
+	@$(GO) tool cover -func bin/cover.out | tail -n 1
+
+clean: ## remove what was built
+	rm -rf bin
+
+check-go:
+	@command -v $(GO) >/dev/null || { echo 'Go is missing: install the version that go.mod names from https://go.dev/dl/'; exit 1; }
+
+check-cc:
+	@command -v "$$($(GO) env CC)" >/dev/null || { echo 'The race detector needs a C compiler: install gcc'; exit 1; }
