@@ -1,6 +1,9 @@
 package cli
 
-import "muster/cli/command"
+import (
+	"muster/cli/command"
+	"muster/config"
+)
 
 // rooms are the things that commands do in this process, by way of other
 // rooms, rather than by asking an agent.
@@ -17,5 +20,5 @@ type ValidateFunc func(paths []string, format string) (warnings []string, err er
 
 // wire is the one place that says which rooms are part of this program.
 func wire() rooms {
-	return rooms{}
+	return rooms{agent: of[agent](), validate: config.Validate}
 }

@@ -55,3 +55,16 @@ func decode(b []byte, v any) error {
 	d.ResetBytes(b)
 	return d.Decode(v)
 }
+
+// Pack encodes a value as commands are encoded, for what agents send each
+// other.
+func Pack(v any) ([]byte, error) {
+	b, err := Encode(0, v)
+	if err != nil {
+		return nil, err
+	}
+	return b[1:], nil
+}
+
+// Unpack reads what Pack made.
+func Unpack(b []byte, v any) error { return decode(b, v) }

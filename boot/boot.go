@@ -1,0 +1,178 @@
+// Package boot builds the rooms of one agent in order from a validated
+// configuration, and stops them in reverse.
+package boot
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"muster/acl"
+	"muster/config"
+	"muster/gossip"
+	"muster/httpd"
+	"muster/internal/log"
+	"muster/internal/version"
+	"muster/leader"
+	"muster/ops"
+	"muster/quorum"
+	"muster/relay"
+	"muster/state"
+)
+
+// Agent is a running agent.
+type Agent struct {
+	cfg *config.Config
+	log *log.Log
+	id  string
+
+	store  *state.Store
+	quorum *quorum.Quorum
+	lan    *gossip.Pool
+	wan    *gossip.Pool // nil on clients and where the WAN pool is off
+	ops    *ops.Ops
+	events *ops.Events
+	relay  *relay.Relay
+	leader *leader.Leader
+	door   *httpd.Door
+
+	// left is closed when somebody asked the agent to leave over the API.
+	left     chan struct{}
+	leftOnce sync.Once
+
+	running sync.WaitGroup // goroutines of this room
+	stops   []func()       // in the order of starting
+	stopped sync.Once
+}
+
+// Start builds and starts an agent. What was started before an error is
+// stopped again.
+func Start(cfg *config.Config, logs *log.Log) (_ *Agent, err error) {
+	a := &Agent{cfg: cfg, log: logs, left: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	if err := writePid(cfg.PidFile); err != nil {
+		return nil, err
+	}
+	a.onStop(func() { removePid(cfg.PidFile) })
+	if a.id, err = nodeID(cfg); err != nil {
+		return nil, err
+	}
+	for _, step := range []struct {
+		name  string
+		start func() error
+	}{
+		{"state", a.startState},
+		{"gossip", a.startGossip},
+		{"operations", a.startOps},
+		{"leader's duties", a.startLeader},
+		{"HTTP", a.startHTTP},
+		{"joining", a.startJoin},
+	} {
+		if err := step.start(); err != nil {
+			return nil, fmt.Errorf("start %s: %w", step.name, err)
+		}
+	}
+	return a, nil
+}
+
+// NodeID is the UUID of the agent's node.
+func (a *Agent) NodeID() string { return a.id }
+
+// Left is closed when somebody has had the agent leave over the API: it is to
+// be closed.
+func (a *Agent) Left() <-chan struct{} { return a.left }
+
+// Close stops everything in reverse order. It does not leave the cluster.
+func (a *Agent) Close() {
+	a.stopped.Do(func() {
+		for i := len(a.stops) - 1; i >= 0; i-- {
+			a.stops[i]()
+		}
+		a.running.Wait()
+	})
+}
+
+func (a *Agent) onStop(f func()) { a.stops = append(a.stops, f) }
+
+// startState opens the replicated data of a server.
+func (a *Agent) startState() error {
+	a.store = state.New()
+	dir := ""
+	if a.cfg.DataDir != "" {
+		dir = filepath.Join(a.cfg.DataDir, "raft")
+	}
+	q, err := quorum.Open(quorum.Config{
+		ID: a.id, Address: a.cfg.RPC.Advertise.String(), Dir: dir,
+		Bootstrap:  a.cfg.Dev || a.cfg.Bootstrap,
+		Multiplier: a.cfg.Raft.Multiplier,
+		Snapshots: quorum.SnapshotPolicy{Threshold: a.cfg.Raft.SnapshotThreshold, Interval: a.cfg.Raft.SnapshotInterval,
+			Trailing: a.cfg.Raft.TrailingLogs},
+		Logger: a.log.Named("agent.server"),
+	}, machine{a.store})
+	if err != nil {
+		return err
+	}
+	a.quorum = q
+	a.onStop(func() {
+		if err := q.Close(); err != nil {
+			a.log.Error("could not stop Raft", "error", err)
+		}
+	})
+	return nil
+}
+
+func (a *Agent) startOps() error {
+	resolver := acl.Open{}
+	a.events = ops.NewEvents(resolver, a.broadcast, a.concerns)
+	a.relay = relay.New(a.cfg.Datacenter, leading{a.quorum}, a.cfg.RPC.HoldTimeout)
+	return nil
+}
+
+func (a *Agent) startLeader() error {
+	logger := a.log.Named("agent.leader")
+	sessions := leader.NewSessions(a.quorum, a.store, logger)
+	members := leader.NewMembers(a.quorum, a.store, a.lan, a.cfg.Datacenter, logger)
+	a.ops = ops.New(ops.Config{
+		Store: a.store, Log: a.quorum, Members: a.quorum, Snapshots: a.quorum, ACL: acl.Open{}, Datacenter: a.cfg.Datacenter,
+		Limits: ops.Limits{
+			KVValue: a.cfg.Limits.KVMaxValueSize, TxnBody: max(a.cfg.Limits.TxnMaxReqLen, a.cfg.Limits.KVMaxValueSize),
+			SessionTTL: a.cfg.SessionTTLMin, QueryTime: a.cfg.HTTP.DefaultQueryTime, MaxQueryTime: a.cfg.HTTP.MaxQueryTime,
+		},
+		Jitter:  jitter,
+		Renewed: sessions.Renew,
+	})
+	l := leader.Start(a.quorum, logger, members, sessions, leader.NewTombstones(a.quorum, a.store, logger))
+	a.leader = l
+	a.onStop(l.Close)
+	a.running.Go(func() { a.followGossip(members.Changed) })
+	return nil
+}
+
+func jitter(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return rand.N(d)
+}
+
+// leading tells relay what it needs of the quorum.
+type leading struct{ q *quorum.Quorum }
+
+func (l leading) Leading() bool {
+	s, _ := l.q.Status()
+	return s.Ready
+}
+
+func (l leading) Changed() <-chan struct{} {
+	_, changed := l.q.Status()
+	return changed
+}
+
+// build is what the agent tells others of its version.
+func build() string { return version.Full() + ":" + version.ReadBuild().Revision }

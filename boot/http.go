@@ -1,0 +1,119 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
+	"time"
+
+	"muster/acl"
+	"muster/config"
+	"muster/httpd"
+)
+
+// answerBytes bounds the rendered answers that a door keeps.
+const answerBytes = 64 << 20
+
+func (a *Agent) startHTTP() error {
+	a.door = httpd.New(httpd.Config{
+		Ops: a.ops, Relay: a.relay, Events: a.events, Agent: self{a}, ACL: acl.Open{}, Logger: a.log.Named("agent.http"),
+		NodeName: a.cfg.Node.Name, Datacenter: a.cfg.Datacenter, Pretty: a.cfg.Dev, CacheBytes: answerBytes,
+		DiscoveryMaxStale: a.cfg.HTTP.DiscoveryMaxStale, ResponseHeaders: a.cfg.HTTP.ResponseHeaders,
+		BlockEndpoints: a.cfg.HTTP.BlockEndpoints, WriteFrom: networks(a.cfg.HTTP.AllowWriteFrom),
+		UnprintablePaths: a.cfg.HTTP.DisableUnprintableFilter, EnableDebug: a.cfg.EnableDebug,
+		TranslateWAN: a.cfg.RPC.TranslateWANAddrs,
+		DefaultToken: func() string { return a.cfg.ACL.Tokens.Default },
+	})
+	for _, e := range a.cfg.HTTP.Addrs {
+		l, err := listen(e, a.cfg.HTTP.Socket)
+		if err != nil {
+			return err
+		}
+		a.serveHTTP(httpd.Limit(l, a.cfg.HTTP.MaxConnsPerClient))
+	}
+	return nil
+}
+
+func networks(prefixes []netip.Prefix) []httpd.Network {
+	var out []httpd.Network
+	for _, p := range prefixes {
+		out = append(out, func(ip string) bool {
+			a, err := netip.ParseAddr(ip)
+			return err == nil && p.Contains(a.Unmap())
+		})
+	}
+	return out
+}
+
+// serveHTTP serves one listener until the agent stops. Requests under way,
+// blocked queries above all, are then cut off.
+func (a *Agent) serveHTTP(l net.Listener) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &http.Server{
+		Handler: a.door, MaxHeaderBytes: a.cfg.HTTP.MaxHeaderBytes, ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ErrorLog:    a.log.Standard("agent.http"),
+	}
+	a.running.Go(func() {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			a.log.Named("agent.http").Error("could not go on serving", "address", l.Addr(), "error", err)
+		}
+	})
+	a.onStop(func() {
+		cancel()
+		// Answers that are being written may end; who does not read loses.
+		bounded, done := context.WithTimeout(context.Background(), time.Second)
+		defer done()
+		if s.Shutdown(bounded) != nil {
+			s.Close()
+		}
+	})
+	a.log.Named("agent").Info("Started HTTP server", "address", l.Addr().String(), "network", l.Addr().Network())
+}
+
+// listen opens an address. A socket file that nobody listens on any more is
+// replaced.
+func listen(e config.Endpoint, socket config.UnixSocket) (net.Listener, error) {
+	if e.Net != "unix" {
+		return net.Listen("tcp", e.Addr)
+	}
+	if _, err := os.Stat(e.Addr); err == nil {
+		if c, err := net.Dial("unix", e.Addr); err == nil {
+			c.Close()
+			return nil, fmt.Errorf("listen on %s: somebody else does", e.Addr)
+		}
+		if err := os.Remove(e.Addr); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	l, err := net.Listen("unix", e.Addr)
+	if err != nil {
+		return nil, err
+	}
+	if socket.Mode != "" {
+		mode, err := strconv.ParseUint(socket.Mode, 8, 32)
+		if err == nil {
+			err = os.Chmod(e.Addr, fs.FileMode(mode))
+		}
+		if err != nil {
+			l.Close()
+			return nil, fmt.Errorf("set mode of %s: %w", e.Addr, err)
+		}
+	}
+	return l, nil
+}
+
+// self is the agent as its doors see it.
+type self struct{ a *Agent }
+
+// Datacenters are the known ones: today, this one.
+func (s self) Datacenters() []string { return []string{s.a.cfg.Datacenter} }
+
+// WANCoordinates tells where the servers of each datacenter are.
+func (s self) WANCoordinates() any { return []any{} }
