@@ -9,15 +9,18 @@ import (
 
 	"github.com/hashicorp/cli"
 
+	"muster/cli/certs"
 	"muster/cli/command"
+	"muster/cli/debug"
 	"muster/cli/lock"
+	"muster/cli/rexec"
 )
 
 // Run runs the command line args, without the program's name, and returns the
 // exit code: 127 for an unknown command, else what the command says.
 func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	streams := command.Streams{Stdin: stdin, Stdout: stdout, Stderr: stderr, Notify: notify}
-	return run(args, streams, commands(wire()))
+	world := command.World{Stdin: stdin, Stdout: stdout, Stderr: stderr, Notify: notify}
+	return run(args, world, commands(wire()))
 }
 
 func notify(signals ...os.Signal) (<-chan os.Signal, func()) {
@@ -26,21 +29,21 @@ func notify(signals ...os.Signal) (<-chan os.Signal, func()) {
 	return ch, func() { signal.Stop(ch) }
 }
 
-func run(args []string, streams command.Streams, rows []row) int {
+func run(args []string, world command.World, rows []row) int {
 	// A binary may be called by another name, as where it stands in for
 	// "consul"; what it prints and completes goes by its own.
 	c := cli.NewCLI(command.Program, versionText())
 	c.Args = args
-	c.HelpWriter, c.ErrorWriter = streams.Stdout, streams.Stderr
+	c.HelpWriter, c.ErrorWriter = world.Stdout, world.Stderr
 	c.Commands = make(map[string]cli.CommandFactory, len(rows))
 	for _, r := range rows {
 		c.Commands[r.name] = func() (cli.Command, error) {
-			return command.Adapt(r.new(), streams), nil
+			return command.Adapt(r.new(), world), nil
 		}
 	}
 	code, err := c.Run()
 	if err != nil {
-		io.WriteString(streams.Stderr, "Error executing CLI: "+err.Error()+"\n")
+		io.WriteString(world.Stderr, "Error executing CLI: "+err.Error()+"\n")
 		return command.ExitError
 	}
 	return code
@@ -73,7 +76,9 @@ func commands(rooms rooms) []row {
 		{"catalog datacenters", of[catalogDatacenters]()},
 		{"catalog nodes", of[catalogNodes]()},
 		{"catalog services", of[catalogServices]()},
+		{"debug", of[debug.Debug]()},
 		{"event", of[event]()},
+		{"exec", of[rexec.Exec]()},
 		{"force-leave", of[forceLeave]()},
 		{"info", of[info]()},
 		{"join", of[join]()},
@@ -108,6 +113,11 @@ func commands(rooms rooms) []row {
 		{"snapshot inspect", of[snapshotInspect]()},
 		{"snapshot restore", of[snapshotRestore]()},
 		{"snapshot save", of[snapshotSave]()},
+		group("tls", "Make certificates", "Certificates with which the agents of a cluster know each other."),
+		group("tls ca", "Make a certificate authority", "The authority signs the certificates of a cluster."),
+		{"tls ca create", of[certs.CreateAuthority]()},
+		group("tls cert", "Make certificates", "Certificates of servers, of clients and of the command line."),
+		{"tls cert create", of[certs.CreateCert]()},
 		{"version", of[showVersion]()},
 		{"watch", of[watcher]()},
 	}

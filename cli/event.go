@@ -2,7 +2,6 @@ package cli
 
 import (
 	"flag"
-	"regexp"
 
 	"github.com/hashicorp/consul/api"
 
@@ -10,8 +9,8 @@ import (
 )
 
 type event struct {
-	name string
-	targets
+	name    string
+	targets command.Targets
 }
 
 func (e *event) Doc() command.Doc {
@@ -30,20 +29,20 @@ watches act on them.
 
 func (e *event) Flags(f *flag.FlagSet) {
 	f.StringVar(&e.name, "name", "", "The `name` of the event. It is required.")
-	e.targets.flags(f)
+	e.targets.Flags(f)
 }
 
 func (e *event) Run(c *command.Call) int {
 	if e.name == "" {
 		return c.Usage("Event name must be specified")
 	}
-	if problem := e.check(); problem != "" {
+	if problem := e.targets.Check(); problem != "" {
 		return c.Fail("%s", problem)
 	}
 	if len(c.Args) > 1 {
 		return c.Usage("Too many command line arguments.")
 	}
-	fired := &api.UserEvent{Name: e.name, NodeFilter: e.node, ServiceFilter: e.service, TagFilter: e.tag}
+	fired := &api.UserEvent{Name: e.name, NodeFilter: e.targets.Node, ServiceFilter: e.targets.Service, TagFilter: e.targets.Tag}
 	if len(c.Args) == 1 {
 		fired.Payload = []byte(c.Args[0])
 	}
@@ -57,28 +56,4 @@ func (e *event) Run(c *command.Call) int {
 	}
 	c.Printf("Event ID: %s", id)
 	return 0
-}
-
-// targets are the regular expressions that say which agents heed an event.
-type targets struct{ node, service, tag string }
-
-func (t *targets) flags(f *flag.FlagSet) {
-	f.StringVar(&t.node, "node", "", "A regular `expression` for the names of the nodes.")
-	f.StringVar(&t.service, "service", "", "A regular `expression` for the name of a service that the nodes offer.")
-	f.StringVar(&t.tag, "tag", "", "A regular `expression` for a tag of that service; it needs -service.")
-}
-
-// check returns what is wrong with the filters, or "".
-func (t *targets) check() string {
-	for _, filter := range []struct{ name, text string }{
-		{"node", t.node}, {"service", t.service}, {"tag", t.tag},
-	} {
-		if _, err := regexp.Compile(filter.text); err != nil {
-			return "Failed to compile " + filter.name + " filter regexp: " + err.Error()
-		}
-	}
-	if t.tag != "" && t.service == "" {
-		return "Cannot provide tag filter without service filter."
-	}
-	return ""
 }

@@ -2,10 +2,6 @@ package cli
 
 import (
 	"flag"
-	"os"
-	"syscall"
-
-	"github.com/hashicorp/consul/api"
 
 	"muster/cli/command"
 )
@@ -36,31 +32,13 @@ func (m *monitor) Run(c *command.Call) int {
 	if !ok {
 		return command.ExitError
 	}
-	interrupt, ignore := c.Notify(os.Interrupt, syscall.SIGTERM)
-	defer ignore()
-	stop := make(chan struct{})
-	defer close(stop)
-	lines, err := m.open(client.Agent(), stop)
-	if err != nil {
+	ctx, stop := c.Interrupted()
+	defer stop()
+	if err := command.Logs(ctx, client.Agent(), m.logLevel, m.logJSON, func(line string) { c.Println(line) }); err != nil {
 		return c.Fail("Error starting monitor: %s", err)
 	}
-	for {
-		select {
-		case line, ok := <-lines:
-			if !ok || line == "" {
-				c.Warn("The agent ended the log; it is probably stopping.")
-				return 0
-			}
-			c.Println(line)
-		case <-interrupt:
-			return 0
-		}
+	if ctx.Err() == nil {
+		c.Warn("The agent ended the log; it is probably stopping.")
 	}
-}
-
-func (m *monitor) open(agent *api.Agent, stop <-chan struct{}) (chan string, error) {
-	if m.logJSON {
-		return agent.MonitorJSON(m.logLevel, stop, nil)
-	}
-	return agent.Monitor(m.logLevel, stop, nil)
+	return 0
 }

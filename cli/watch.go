@@ -2,11 +2,10 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
-	"os"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/consul/api/watch"
@@ -75,32 +74,21 @@ func (w *watcher) Run(c *command.Call) int {
 		return c.Fail("Error querying Consul agent: %s", err)
 	}
 	code := 0
-	stopped := make(chan struct{})
+	ctx, stop := c.Interrupted()
+	defer stop()
 	plan.HybridHandler = func(index watch.BlockingParamVal, data any) {
 		if len(c.Args) == 0 {
 			code = c.JSON(data, "    ")
 		} else {
-			code = w.handle(c, index, data, stopped)
+			code = w.handle(ctx, c, index, data)
 		}
 		if code != 0 || len(c.Args) == 0 {
 			plan.Stop()
 		}
 	}
-	interrupt, ignore := c.Notify(os.Interrupt, syscall.SIGTERM)
-	defer ignore()
-	ended := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		select {
-		case <-interrupt:
-			plan.Stop()
-		case <-ended:
-		}
-	}()
+	defer context.AfterFunc(ctx, plan.Stop)()
 	logger := hclog.New(&hclog.LoggerOptions{Output: c.Stderr})
 	err = plan.RunWithClientAndHclog(client, logger)
-	close(ended)
-	<-stopped
 	if err != nil {
 		return c.Fail("Error querying Consul agent: %s", err)
 	}
@@ -136,7 +124,7 @@ func (w *watcher) params(c *command.Call) (map[string]any, error) {
 
 // handle runs the command once. It returns an exit code for the watch, which
 // is not 0 if the command failed.
-func (w *watcher) handle(c *command.Call, index watch.BlockingParamVal, data any, stopped <-chan struct{}) int {
+func (w *watcher) handle(ctx context.Context, c *command.Call, index watch.BlockingParamVal, data any) int {
 	var input bytes.Buffer
 	if err := json.NewEncoder(&input).Encode(data); err != nil {
 		return c.Fail("Error encoding output: %s", err)
@@ -154,7 +142,7 @@ func (w *watcher) handle(c *command.Call, index watch.BlockingParamVal, data any
 		if err := process.Err(); err != nil {
 			return c.Fail("Error executing handler: %s", err)
 		}
-	case <-stopped:
+	case <-ctx.Done():
 		process.Stop(watchGrace)
 	}
 	return 0

@@ -45,10 +45,6 @@ func (n *connection) flags(f *flag.FlagSet, groups Groups) {
 	}
 }
 
-func (n *connection) client() (*api.Client, error) {
-	return api.NewClient(n.config())
-}
-
 func (n *connection) config() *api.Config {
 	conf := api.DefaultConfig()
 	// The library asks "localhost", which may also be ::1, where no agent listens.

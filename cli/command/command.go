@@ -4,9 +4,12 @@
 package command
 
 import (
+	"context"
 	"flag"
 	"io"
+	"net"
 	"os"
+	"syscall"
 
 	"github.com/hashicorp/consul/api"
 )
@@ -59,18 +62,21 @@ type NoFlags struct{}
 // Flags declares nothing.
 func (NoFlags) Flags(*flag.FlagSet) {}
 
-// Streams is where a command reads and writes, and what it hears of.
-type Streams struct {
+// World is what a command has of the world outside: where it reads and writes,
+// which signals it hears and how it reaches an agent.
+type World struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// Notify subscribes to signals, as signal.Notify does; the function
 	// returned ends the subscription.
 	Notify func(...os.Signal) (<-chan os.Signal, func())
+	// Dial opens connections to agents; nil is the real network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Call is one run of a command.
 type Call struct {
-	Streams
+	World
 	// Args are the arguments after the flags.
 	Args []string
 
@@ -89,7 +95,11 @@ func (c *Call) IsSet(name string) bool {
 // Client makes the client for the agent that flags and environment name. If
 // that fails it says so on standard error and returns false.
 func (c *Call) Client() (*api.Client, bool) {
-	client, err := c.conn.client()
+	conf := c.conn.config()
+	if c.Dial != nil {
+		conf.Transport.DialContext = c.Dial
+	}
+	client, err := api.NewClient(conf)
 	if err != nil {
 		c.Fail("Error connecting to Consul agent: %s", err)
 		return nil, false
@@ -103,4 +113,25 @@ func (c *Call) Datacenter() string { return c.conn.datacenter }
 // Query are the options of a read: -stale, and -datacenter through the client.
 func (c *Call) Query() *api.QueryOptions {
 	return &api.QueryOptions{AllowStale: c.conn.stale}
+}
+
+// Interrupted returns a context that ends when a signal asks the command to
+// stop. The function ends the subscription, and the context.
+func (c *Call) Interrupted() (context.Context, func()) {
+	signals, ignore := c.Notify(os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		ignore()
+		cancel()
+		<-ended
+	}
 }

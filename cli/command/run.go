@@ -16,13 +16,13 @@ import (
 const Program = "muster"
 
 // Adapt turns a command into what the dispatcher of hashicorp/cli takes.
-func Adapt(cmd Command, streams Streams) cli.Command {
-	return &adapter{cmd: cmd, streams: streams}
+func Adapt(cmd Command, world World) cli.Command {
+	return &adapter{cmd: cmd, world: world}
 }
 
 type adapter struct {
-	cmd     Command
-	streams Streams
+	cmd   Command
+	world World
 }
 
 func (a *adapter) Synopsis() string { return a.cmd.Doc().Synopsis }
@@ -35,7 +35,7 @@ func (a *adapter) Help() string {
 // Run parses the flags and runs the command.
 func (a *adapter) Run(args []string) int {
 	f, conn := a.flagSet()
-	c := &Call{Streams: a.streams, doc: a.cmd.Doc(), flags: f, conn: conn}
+	c := &Call{World: a.world, doc: a.cmd.Doc(), flags: f, conn: conn}
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return cli.RunResultHelp

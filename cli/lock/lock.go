@@ -18,8 +18,6 @@ import (
 )
 
 const (
-	// sessionTTL is how long the lock stays held after this program has died.
-	sessionTTL = "15s"
 	// monitorPause lies between the attempts to ask about the lock after the
 	// servers have failed to answer.
 	monitorPause = time.Second
@@ -98,12 +96,18 @@ func (l *Lock) Run(c *command.Call) int {
 	}
 	signals, ignore := c.Notify(append(child.Forwarded(), os.Interrupt, syscall.SIGTERM)...)
 	defer ignore()
-	session, err := openSession(client, l.name, l.holders > 1)
+	entry := api.SessionEntry{Name: l.name}
+	if l.holders > 1 {
+		// The entry of a holder of a semaphore goes with its session; the key of
+		// a lock stays.
+		entry.Behavior = api.SessionBehaviorDelete
+	}
+	session, err := command.OpenSession(client, entry)
 	if err != nil {
 		return c.Fail("Lock acquisition failed: failed to create session: %s", err)
 	}
-	defer session.close()
-	h, err := l.holder(client, prefix, session.id)
+	defer session.Close()
+	h, err := l.holder(client, prefix, session.ID)
 	if err != nil {
 		return c.Fail("Lock setup failed: %s", err)
 	}
@@ -238,37 +242,4 @@ func (l *Lock) say(c *command.Call, text string) {
 	if l.verbose {
 		c.Println(text)
 	}
-}
-
-// session keeps a session alive until it is closed.
-type session struct {
-	id    string
-	stop  chan struct{}
-	ended chan struct{}
-}
-
-// openSession creates the session that holds the lock. The entry of a holder
-// of a semaphore is deleted with its session; the key of a lock stays.
-func openSession(client *api.Client, name string, deletes bool) (*session, error) {
-	entry := &api.SessionEntry{Name: name, TTL: sessionTTL}
-	if deletes {
-		entry.Behavior = api.SessionBehaviorDelete
-	}
-	id, _, err := client.Session().Create(entry, nil)
-	if err != nil {
-		return nil, err
-	}
-	s := &session{id: id, stop: make(chan struct{}), ended: make(chan struct{})}
-	go func() {
-		defer close(s.ended)
-		// That the session is lost shows at the lock.
-		_ = client.Session().RenewPeriodic(sessionTTL, id, nil, s.stop)
-	}()
-	return s, nil
-}
-
-// close destroys the session.
-func (s *session) close() {
-	close(s.stop)
-	<-s.ended
 }
