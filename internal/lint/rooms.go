@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sort"
 	"strconv"
@@ -181,3 +182,38 @@ func (t *Rooms) refuse(room string, floor int, file, target string) string {
 }
 
 func within(dir, room string) bool { return dir == room || strings.HasPrefix(dir, room+"/") }
+
+var rowRE = regexp.MustCompile("(?m)^\\| *([0-9]+|–) *\\| *`([^`]+?)/?` *\\|")
+
+// Map checks that the table of rooms in a document, rows such as
+//
+//	| 2 | `ops` | what can be asked of the cluster |
+//
+// is the same table. The document writes the floor "-" as "–".
+func (h *House) Map(doc string, t *Rooms) ([]string, error) {
+	text, err := h.read(doc)
+	if err != nil {
+		return nil, err
+	}
+	var bad []string
+	drawn := map[string]bool{}
+	for _, m := range rowRE.FindAllStringSubmatch(text, -1) {
+		floor := outside
+		if m[1] != "–" {
+			if floor, err = strconv.Atoi(m[1]); err != nil {
+				return nil, err
+			}
+		}
+		drawn[m[2]] = true
+		if f, ok := t.floors[m[2]]; !ok || f != floor {
+			bad = append(bad, fmt.Sprintf("%s: the room %s on floor %s is not in the table of rooms", doc, m[2], m[1]))
+		}
+	}
+	for room := range t.floors {
+		if !drawn[room] {
+			bad = append(bad, fmt.Sprintf("%s: does not show the room %s", doc, room))
+		}
+	}
+	sort.Strings(bad)
+	return bad, nil
+}
