@@ -140,6 +140,7 @@ const (
 	RoleServer = "consul"
 	RoleClient = "node"
 
+	tagWANPort   = "wan_join_port"
 	tagReconnect = "rc_tm" // a duration: AdvertiseReconnectTimeout
 )
 
@@ -184,7 +185,7 @@ func (c *Config) tags() map[string]string {
 			t["read_replica"], t["nonvoter"] = "1", "1"
 		}
 		if s.WANPort > 0 && !c.WAN {
-			t["wan_join_port"] = strconv.Itoa(s.WANPort)
+			t[tagWANPort] = strconv.Itoa(s.WANPort)
 		}
 	}
 	maps.Copy(t, c.ExtraTags)

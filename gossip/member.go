@@ -1,6 +1,8 @@
 package gossip
 
 import (
+	"net"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/serf/serf"
@@ -48,6 +50,33 @@ func (m *Member) Datacenter() string { return m.Tags[TagDatacenter] }
 
 // ID is the member's node id, a UUID.
 func (m *Member) ID() string { return m.Tags[TagID] }
+
+// Server is what a server told about itself; false for a client, and for a
+// server that told no port.
+func (m *Member) Server() (s Server, ok bool) {
+	port, err := strconv.ParseUint(m.Tags[TagPort], 10, 16)
+	if !m.IsServer() || err != nil || port == 0 {
+		return Server{}, false
+	}
+	s.Port = int(port)
+	if wan, err := strconv.ParseUint(m.Tags[tagWANPort], 10, 16); err == nil {
+		s.WANPort = int(wan)
+	}
+	if n, err := strconv.ParseUint(m.Tags["expect"], 10, 16); err == nil {
+		s.Expect = int(n)
+	}
+	_, s.Bootstrap = m.Tags["bootstrap"]
+	_, s.ReadReplica = m.Tags["read_replica"]
+	return s, true
+}
+
+// ServerAddr is "ip:port" for requests to a server; "" if Server is false.
+func (m *Member) ServerAddr() string {
+	if s, ok := m.Server(); ok {
+		return net.JoinHostPort(m.Addr, strconv.Itoa(s.Port))
+	}
+	return ""
+}
 
 // NodeName is the member's name in its own datacenter: the one in the catalog.
 func (m *Member) NodeName(wan bool) string {

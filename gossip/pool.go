@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -44,15 +43,15 @@ type Pool struct {
 	// propagate is how long a leaving member stays to answer probes.
 	propagate time.Duration
 
-	leaving sync.Mutex // held during Leave
-	tagging sync.Mutex // held during SetTags
+	// turn holds a token while Leave, SetTags or Close is at work. A mutex
+	// would do, but waiting for one stops virtual time.
+	turn chan struct{}
 
 	in     chan serf.Event // from serf to pump
 	out    chan Event
 	stop   chan struct{} // closed by Close, after serf ended
 	pumped chan struct{} // closed by pump when it ended
-	closed sync.Once
-	err    error // of closing
+	closed bool          // read and written in turn
 }
 
 // Open starts to listen, with this agent as the only member, unless a
@@ -73,13 +72,12 @@ func Open(c Config) (*Pool, error) {
 		log:       c.Logger.Named("gossip").Named(kind),
 		name:      c.memberName(),
 		propagate: 5 * tuning.GossipInterval,
-		guard: &guard{
-			wan: c.WAN, datacenter: c.Datacenter, name: c.memberName(), id: c.NodeID, byID: map[string]place{},
-		},
-		in:     make(chan serf.Event, 1024),
-		out:    make(chan Event),
-		stop:   make(chan struct{}),
-		pumped: make(chan struct{}),
+		turn:      make(chan struct{}, 1),
+		guard:     &guard{wan: c.WAN, datacenter: c.Datacenter, name: c.memberName(), byID: map[string]place{}},
+		in:        make(chan serf.Event, 1024),
+		out:       make(chan Event),
+		stop:      make(chan struct{}),
+		pumped:    make(chan struct{}),
 	}
 	conf, err := p.serfConfig(&c, tuning, kind)
 	if err != nil {
@@ -91,6 +89,8 @@ func Open(c Config) (*Pool, error) {
 		p.stopPump()
 		return nil, fmt.Errorf("start %s gossip: %w", strings.ToUpper(kind), err)
 	}
+	// The pump will do that too, perhaps only after a first join.
+	p.guard.saw(&Event{Type: EventJoin, Member: p.LocalMember()})
 	return p, nil
 }
 
@@ -196,11 +196,10 @@ func joinError(err error) error {
 
 // Leave tells the others that this agent goes, so that they do not take it
 // for failed. It takes some seconds, and no time at all if nobody is there.
-// Afterwards Close is the only thing left to do. Calls after the first wait
-// for it and do nothing.
+// Afterwards Close is the only thing left to do. Calls after the first, or
+// after Close, wait for it and do nothing.
 func (p *Pool) Leave() error {
-	p.leaving.Lock()
-	defer p.leaving.Unlock()
+	defer p.takeTurn()()
 	if p.serf.State() != serf.SerfAlive {
 		return nil
 	}
@@ -261,8 +260,7 @@ func (p *Pool) Encrypted() bool { return p.serf.EncryptionEnabled() }
 // SetTags changes some of this agent's tags, takes others away, and tells the
 // members.
 func (p *Pool) SetTags(set map[string]string, remove ...string) error {
-	p.tagging.Lock()
-	defer p.tagging.Unlock()
+	defer p.takeTurn()()
 	tags := maps.Clone(p.LocalMember().Tags)
 	maps.Copy(tags, set)
 	for _, name := range remove {
@@ -271,14 +269,23 @@ func (p *Pool) SetTags(set map[string]string, remove ...string) error {
 	return p.serf.SetTags(tags)
 }
 
-// Close stops at once. Without a Leave before, the others will see this agent
-// fail. Events is closed.
+// Close stops at once, or after a Leave that is under way. Without a Leave
+// before, the others will see this agent fail. Events is closed.
 func (p *Pool) Close() error {
-	p.closed.Do(func() {
-		p.err = p.serf.Shutdown()
-		p.stopPump()
-	})
-	return p.err
+	defer p.takeTurn()() // memberlist must not end within a Leave
+	if p.closed {
+		return nil
+	}
+	p.closed = true
+	err := p.serf.Shutdown()
+	p.stopPump()
+	return err
+}
+
+// takeTurn waits for its turn and returns what ends it.
+func (p *Pool) takeTurn() (end func()) {
+	p.turn <- struct{}{}
+	return func() { <-p.turn }
 }
 
 func (p *Pool) stopPump() {

@@ -1,0 +1,157 @@
+package gossip
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// refused checks that a join is refused on both sides, with one line that says why.
+func (w *world) refused(m *member, to, why string) {
+	w.t.Helper()
+	n, err := m.Join([]string{to}, true)
+	if n != 0 || err == nil || !strings.Contains(err.Error(), why) {
+		w.t.Errorf("join: %d, %v, want an error with %q", n, err, why)
+	}
+}
+
+func (w *world) logged(node, why string) {
+	w.t.Helper()
+	lines := w.logs[node].with("is refused: ")
+	if len(lines) != 1 || !strings.Contains(lines[0], why) {
+		w.t.Errorf("%s logged %q, want one line with %q", node, lines, why)
+	}
+}
+
+func TestForeignDatacenter(t *testing.T) {
+	inWorld(t, func(w *world) {
+		here := w.open(w.config(1))
+		c := w.config(2)
+		c.Datacenter = "dc2"
+		there := w.open(c)
+		w.refused(there, addr(1), `member "n1" (10.0.0.1:8301) is refused: it belongs to datacenter "dc1", not to "dc2": `+
+			`join its servers over the WAN`)
+		time.Sleep(settle)
+		w.logged("n1", `member "n2" (10.0.0.2:8301) is refused: it belongs to datacenter "dc2"`)
+		w.expect(here, "n1 alive")
+		w.expect(there, "n2 alive")
+	})
+}
+
+// A pool takes nobody from a pool of the other kind, whoever dials.
+func TestWrongPort(t *testing.T) {
+	inWorld(t, func(w *world) {
+		server := func(i int, wan bool) Config {
+			c := w.config(i)
+			c.WAN = wan
+			c.Server = &Server{Port: 8300, WANPort: 8302}
+			return c
+		}
+		lan, wan, client := w.open(server(1, false)), w.open(server(2, true)), w.open(w.config(3))
+		w.refused(lan, addr(2), "it came from the WAN pool")
+		w.refused(wan, addr(1), "it came from a LAN pool")
+		w.refused(wan, addr(3), "only servers join the WAN pool")
+		time.Sleep(settle)
+		w.expect(lan, "n1 alive")
+		w.expect(wan, "n2.dc1 alive")
+		w.expect(client, "n3 alive")
+	})
+}
+
+func TestClonedNodeID(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ms := w.cluster(2, nil)
+		c := w.config(3)
+		c.NodeID = "id-2"
+		clone := w.open(c)
+		w.refused(clone, addr(1), `member "n2" (10.0.0.2:8301) is refused: it has the node ID of this agent, id-2`)
+		time.Sleep(settle)
+		w.logged("n1", `member "n3" (10.0.0.3:8301) is refused: its node ID id-2 is in use by member "n2" (10.0.0.2:8301)`)
+		w.expect(clone, "n3 alive")
+		w.expect(ms[0], "n1 alive, n2 alive")
+
+		// Once the other left, there is no conflict.
+		if err := ms[1].Leave(); err != nil {
+			t.Fatal(err)
+		}
+		ms[1].end()
+		time.Sleep(settle)
+		w.join(clone, addr(1))
+		time.Sleep(settle)
+		w.expect(ms[0], "n1 alive, n2 left, n3 alive")
+	})
+}
+
+func TestRenamedAgent(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ms := w.cluster(2, nil)
+		ms[1].end()
+		c := w.config(2)
+		c.NodeName = "new"
+		again := w.open(c)
+		w.join(again, addr(1)) // nobody noticed yet that the old name is gone
+		time.Sleep(settle)
+		w.expect(ms[0], "n1 alive, n2 failed, new alive")
+	})
+}
+
+// Two agents with one name: the first stays, and everybody hears of it.
+func TestSameName(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ms := w.cluster(2, nil)
+		c := w.config(3) // logs as n3
+		c.NodeName = "n2"
+		second := w.open(c)
+		_, _ = second.Join([]string{addr(1)}, true)
+		time.Sleep(settle)
+		if m := ms[0].Members()[1]; m.Name != "n2" || m.Addr != addr(2) || m.Status != StatusAlive {
+			t.Errorf("n1 sees %+v", m)
+		}
+		for node, why := range map[string]string{
+			"n1": "Name conflict for 'n2' both 10.0.0.2:8301 and 10.0.0.3:8301 are claiming",
+			"n3": "Node name conflicts with another node at 10.0.0.2:8301. Names must be unique!",
+		} {
+			if len(w.logs[node].with(why)) == 0 {
+				t.Errorf("%s logged %q", node, w.logs[node].with(""))
+			}
+		}
+		// Neither stops.
+		for _, m := range []*member{ms[1], second} {
+			if s := m.LocalMember().Status; s != StatusAlive {
+				t.Errorf("the agent at %s is %s", m.LocalMember().Addr, s)
+			}
+		}
+	})
+}
+
+// A replaced container has the same name and id at another address.
+func TestReplacedAgent(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ms := w.cluster(3, nil)
+		ms[2].end()
+		time.Sleep(settle)
+		c := w.config(3)
+		c.BindAddr = addr(33)
+		again := w.open(c)
+		w.join(again, addr(1))
+		time.Sleep(settle)
+		if m := ms[1].Members()[2]; m.Name != "n3" || m.Addr != addr(33) || m.Status != StatusAlive {
+			t.Errorf("n2 sees %+v", m)
+		}
+	})
+}
+
+func TestAllowedNetworks(t *testing.T) {
+	inWorld(t, func(w *world) {
+		c := w.config(1)
+		c.AllowedCIDRs = []string{"10.0.0.0/30"}
+		m := w.open(c)
+		w.join(w.open(w.config(2)), addr(1))
+		_, _ = w.open(w.config(7)).Join([]string{addr(1)}, true)
+		time.Sleep(settle)
+		w.expect(m, "n1 alive, n2 alive")
+	})
+	if _, err := Open(Config{AllowedCIDRs: []string{"10.0.0.0"}}); err == nil {
+		t.Error("an address was taken for a network")
+	}
+}
