@@ -29,7 +29,7 @@ func (b *builder) object(key string) map[string]any   { return get[map[string]an
 func (b *builder) span(key string) time.Duration {
 	d, err := toDuration(key, b.text(key))
 	if err != nil {
-		b.values.problems = append(b.values.problems, err)
+		b.values.failed(err)
 	}
 	return d
 }
@@ -147,7 +147,7 @@ func (b *builder) cluster(c *Config) {
 	}
 }
 
-// key decodes the gossip key; check reports what is wrong with it in its place.
+// gossipKey decodes the key; check reports what is wrong with it in its place.
 func gossipKey(text string) ([]byte, error) {
 	if text == "" {
 		return nil, nil
@@ -177,7 +177,7 @@ func (b *builder) doors(c *Config) {
 	for _, name := range sortedKeys(ttls) {
 		ttl, err := toDuration("dns_config.service_ttl["+name+"]", ttls[name])
 		if err != nil {
-			b.values.problems = append(b.values.problems, err)
+			b.values.failed(err)
 		}
 		d.ServiceTTL[name] = ttl
 	}

@@ -157,6 +157,7 @@ func (b *builder) network(c *Config) {
 		}
 		c.DNS.Addrs = append(c.DNS.Addrs, netip.MustParseAddrPort(e.Addr))
 	}
+	c.ClientAddrs = b.expand("client_addr", b.text("client_addr"))
 	c.HTTP.Port, c.HTTP.TLSPort = b.port("ports.http"), b.port("ports.https")
 	c.HTTP.Addrs = b.endpoints("addresses.http", c.HTTP.Port)
 	c.HTTP.TLSAddrs = b.endpoints("addresses.https", c.HTTP.TLSPort)
@@ -288,7 +289,7 @@ func (b *builder) recursors() []string {
 		for _, s := range b.expand("recursors", text) {
 			r, err := recursor(s)
 			if err != nil {
-				b.values.problems = append(b.values.problems, err)
+				b.values.failed(err)
 				continue
 			}
 			all = append(all, r)
@@ -311,6 +312,9 @@ func recursor(s string) (string, error) {
 	}
 	if ok && ip.IsUnspecified() {
 		return "", errors.New("DNS recursor address cannot be 0.0.0.0, :: or [::]")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", fmt.Errorf("recursors: invalid port: %s", port)
 	}
 	return net.JoinHostPort(host, port), nil
 }

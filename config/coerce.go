@@ -238,6 +238,10 @@ func single(path string, v any) (tree, error) {
 		if len(v) == 1 {
 			return single(path, v[0])
 		}
+	case string:
+		if v == "" { // what the HCL parser makes of null
+			return tree{}, nil
+		}
 	}
 	return nil, fmt.Errorf("'%s' expected a map, got '%s'", path, typeName(v))
 }
@@ -259,6 +263,10 @@ func elements(path string, v any) ([]tree, error) {
 			out = append(out, m)
 		}
 		return out, nil
+	case string:
+		if v == "" {
+			return nil, nil
+		}
 	}
 	return nil, fmt.Errorf("'%s' expected a map, got '%s'", path, typeName(v))
 }

@@ -36,6 +36,9 @@ type Config struct {
 	Leave  Leave
 	Raft   Raft
 
+	// ClientAddrs are the addresses of client_addr: IPs, and unix://PATH.
+	ClientAddrs []string
+
 	DNS    DNS
 	HTTP   HTTP
 	GRPC   GRPC
@@ -254,7 +257,7 @@ type UI struct {
 // Limits bounds what callers may send.
 type Limits struct {
 	KVMaxValueSize   int64 // bytes
-	TxnMaxReqLen     int64 // bytes; at least KVMaxValueSize counts for bodies of transactions
+	TxnMaxReqLen     int64 // bytes
 	RPCRate          float64
 	RPCMaxBurst      int
 	RPCClientTimeout time.Duration
@@ -381,13 +384,12 @@ type Autopilot struct {
 
 // Connect is the service mesh.
 type Connect struct {
-	Enabled          bool
-	CAProvider       string
-	CAConfig         map[string]any
-	SidecarPorts     PortRange
-	ExposePorts      PortRange
-	WANFederation    bool
-	VirtualIPEnabled bool
+	Enabled       bool
+	CAProvider    string
+	CAConfig      map[string]any
+	SidecarPorts  PortRange
+	ExposePorts   PortRange
+	WANFederation bool // datacenters meet through mesh gateways
 }
 
 // PortRange is inclusive at both ends.

@@ -4,7 +4,6 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
-	"strings"
 	"time"
 )
 
@@ -21,7 +20,7 @@ func (c *Config) Debug() map[string]any {
 			continue
 		}
 		value, said := c.values.said[o.Key]
-		if !said {
+		if !said || o.Mark == Internal {
 			value, _ = preset(c.values.rows[o.Key], c.Dev)
 		}
 		if name := o.debugName(); name != "-" {
@@ -116,7 +115,6 @@ func (c *Config) debugResolved(out map[string]any) {
 	for name, d := range c.DNS.ServiceTTL {
 		ttls[name] = d.String()
 	}
-	clients := strings.Fields(get[string](c.values, "client_addr"))
 	text := func(d time.Duration) string { return d.String() }
 	for name, value := range map[string]any{
 		"DevMode": c.Dev, "ServerMode": c.Server, "Bootstrap": c.Bootstrap, "BootstrapExpect": c.BootstrapExpect,
@@ -127,7 +125,7 @@ func (c *Config) debugResolved(out map[string]any) {
 		"RPCBindAddr":      tcp(c.RPC.Bind), "RPCAdvertiseAddr": tcp(c.RPC.Advertise),
 		"SerfBindAddrLAN": tcp(c.Gossip.LAN.Bind), "SerfBindAddrWAN": tcp(c.Gossip.WAN.Bind),
 		"SerfAdvertiseAddrLAN": tcp(c.Gossip.LAN.Advertise), "SerfAdvertiseAddrWAN": tcp(c.Gossip.WAN.Advertise),
-		"ClientAddrs": clients, "DNSAddrs": dns, "HTTPAddrs": endpoints(c.HTTP.Addrs), "HTTPSAddrs": endpoints(c.HTTP.TLSAddrs),
+		"ClientAddrs": c.ClientAddrs, "DNSAddrs": dns, "HTTPAddrs": endpoints(c.HTTP.Addrs), "HTTPSAddrs": endpoints(c.HTTP.TLSAddrs),
 		"GRPCAddrs": endpoints(c.GRPC.Addrs), "GRPCTLSAddrs": endpoints(c.GRPC.TLSAddrs),
 		"DNSDomain": c.DNS.Domain, "DNSAltDomain": c.DNS.AltDomain, "DNSRecursors": c.DNS.Recursors, "DNSServiceTTL": ttls,
 		"DNSPort": c.DNS.Port, "HTTPPort": c.HTTP.Port, "HTTPSPort": c.HTTP.TLSPort, "GRPCPort": c.GRPC.Port, "GRPCTLSPort": c.GRPC.TLSPort,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"muster/model"
@@ -99,6 +100,7 @@ func newWatch(rec map[string]any) (Watch, error) {
 	for _, key := range sortedKeys(rec) {
 		var err error
 		v := rec[key]
+		key = strings.ToLower(key)
 		switch key {
 		case "handler_type":
 			w.HandlerType, err = toString(key, v)
@@ -147,7 +149,7 @@ func newWatchHTTP(v any) (*WatchHTTP, error) {
 	h := &WatchHTTP{Method: "POST", Timeout: watchTimeout}
 	for _, key := range sortedKeys(rec) {
 		var err error
-		switch key {
+		switch strings.ToLower(key) {
 		case "path":
 			h.Path, err = toString(key, rec[key])
 		case "method":

@@ -34,9 +34,9 @@ func (v *values) effective(o *Option) any {
 }
 
 // asDefault tells whether what was said is what counts anyway, without -dev.
-func (v *values) asDefault(o *Option) bool {
+func asDefault(o *Option, said any) bool {
 	value, _ := preset(o, false)
-	return reflect.DeepEqual(canonical(o, v.said[o.Key]), canonical(o, value))
+	return reflect.DeepEqual(canonical(o, said), canonical(o, value))
 }
 
 // canonical makes equal settings equal: durations by their length, and an

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	sockaddr "github.com/hashicorp/go-sockaddr/template"
@@ -168,6 +169,9 @@ func (l *loader) decode(s *schema, v *values, src source) error {
 			l.warn("The '%s' field is deprecated. Use the '%s' field instead.", o.Key, o.For)
 		}
 	}
+	for _, w := range layer.ignored {
+		l.warn("%s", w)
+	}
 	v.overlay(layer)
 	return nil
 }
@@ -255,28 +259,18 @@ func (l *loader) file(path string) ([]source, error) {
 // idleWarnings names the options that were set and have no effect.
 func (v *values) idleWarnings() []string {
 	var all []string
-	group := map[string]bool{}
 	for _, key := range sortedKeys(v.said) {
 		row := v.rows[key]
 		if row == nil {
 			continue
 		}
-		switch {
-		case row.Mark == Enterprise:
-			name := key
-			for _, g := range []string{"audit", "cloud", "reporting"} {
-				if strings.HasPrefix(key, g+".") {
-					name = g
-				}
+		for _, g := range []string{"audit", "cloud", "reporting"} { // one warning for all of them
+			if strings.HasPrefix(key, g+".") {
+				key = g
 			}
-			if !group[name] {
-				group[name] = true
-				all = append(all, fmt.Sprintf("%q is a Consul Enterprise configuration and will have no effect", name))
-			}
-		case row.Mark == Internal:
-			all = append(all, fmt.Sprintf("%q cannot be configured and will have no effect", key))
-		case row.Idle != "" && !v.asDefault(row):
-			all = append(all, fmt.Sprintf("%q is valid but has no effect: %s", key, row.Idle))
+		}
+		if w := ignored(key, row, v.said[row.Key]); w != "" && !slices.Contains(all, w) {
+			all = append(all, w)
 		}
 	}
 	return all

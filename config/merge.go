@@ -11,9 +11,10 @@ import (
 
 // layer is what one source says: values by key, in the form that coerce describes.
 type layer struct {
-	set   map[string]any
-	old   map[string]any // said by another spelling of the key
-	spelt []*Option      // the options as they were spelt
+	set     map[string]any
+	old     map[string]any // said by another spelling of the key
+	spelt   []*Option      // the options as they were spelt
+	ignored []string       // warnings about parts of definitions
 }
 
 func newLayer() *layer {
@@ -38,6 +39,7 @@ func decodeLayer(s *schema, t tree) (*layer, error) {
 	if len(d.problems) > 0 {
 		return nil, all(d.problems)
 	}
+	l.ignored = d.ignored
 	return l, nil
 }
 
@@ -101,7 +103,15 @@ func merged[T any](before any, over map[string]T) map[string]T {
 }
 
 func (v *values) fail(format string, args ...any) {
-	v.problems = append(v.problems, fmt.Errorf(format, args...))
+	v.failed(fmt.Errorf(format, args...))
+}
+
+// failed notes a problem, once: several options may be made from the same text.
+func (v *values) failed(err error) {
+	same := func(other error) bool { return other.Error() == err.Error() }
+	if !slices.ContainsFunc(v.problems, same) {
+		v.problems = append(v.problems, err)
+	}
 }
 
 // err is all problems as one error.
@@ -138,7 +148,7 @@ func get[T any](v *values, key string) T {
 	if !ok {
 		var err error
 		if value, err = preset(row, v.dev); err != nil {
-			v.problems = append(v.problems, err)
+			v.failed(err)
 			return zero
 		}
 	}

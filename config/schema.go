@@ -63,6 +63,7 @@ func (s *schema) kid(key string) *schema {
 // instead of stopping.
 type decoder struct {
 	problems []error
+	ignored  []string            // warnings about parts of definitions
 	fields   map[*Option]*schema // of options with Fields, made when first met
 }
 
@@ -164,11 +165,27 @@ func (d *decoder) record(path string, o *Option, t tree) map[string]any {
 				return
 			}
 		}
-		if name != "-" {
+		if w := ignored(path+f.Key, f, v); w != "" {
+			d.ignored = append(d.ignored, w)
+		}
+		if name != "-" && f.Mark != Enterprise {
 			place(rec, name, v)
 		}
 	})
 	return rec
+}
+
+// ignored is the warning about an option that is set and has no effect, or "".
+func ignored(path string, o *Option, v any) string {
+	switch {
+	case o.Mark == Enterprise:
+		return fmt.Sprintf("%q is a Consul Enterprise configuration and will have no effect", path)
+	case o.Mark == Internal:
+		return fmt.Sprintf("%q cannot be configured and will have no effect", path)
+	case o.Idle != "" && !asDefault(o, v):
+		return fmt.Sprintf("%q is valid but has no effect: %s", path, o.Idle)
+	}
+	return ""
 }
 
 // place sets a value at a dotted name.
