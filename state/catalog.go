@@ -119,7 +119,7 @@ func (v *Version) ChecksOf(node, serviceID string) []*model.HealthCheck {
 			copy(list[own+1:], list[own:])
 			list[own] = c
 			own++
-		case strings.EqualFold(c.ServiceID, serviceID):
+		case equal(c.ServiceID, serviceID):
 			list = append(list, c)
 		}
 		return true
@@ -168,7 +168,7 @@ func (tx *txn) applyRegister(index uint64, r *model.RegisterRequest) any {
 		checks = append(checks[:len(checks):len(checks)], r.Check)
 	}
 	for _, c := range checks {
-		if c.ServiceID == "" || (r.Service != nil && strings.EqualFold(r.Service.ID, c.ServiceID)) {
+		if c.ServiceID == "" || (r.Service != nil && equal(r.Service.ID, c.ServiceID)) {
 			continue
 		}
 		if tx.Service(r.Node, c.ServiceID) == nil {
@@ -257,12 +257,13 @@ func (tx *txn) touchService(index uint64, service string) {
 
 func (tx *txn) putService(index uint64, node string, s *model.NodeService) {
 	key := key2(fold(node), fold(s.ID))
+	renamed := false
 	if old, ok := tx.services.get(key); ok {
 		s.CreateIndex = old.svc.CreateIndex
 		if old.svc.Same(s) {
 			return
 		}
-		if fold(old.svc.Service) != fold(s.Service) {
+		if renamed = !equal(old.svc.Service, s.Service); renamed {
 			tx.unname(index, old)
 		}
 	} else {
@@ -275,6 +276,14 @@ func (tx *txn) putService(index uint64, node string, s *model.NodeService) {
 	tx.touch(index, tableServices)
 	tx.touchService(index, s.Service)
 	tx.fire(TopicServices, TopicNode(node))
+	if !renamed {
+		return
+	}
+	for _, c := range tx.checks.collect(i.node + sep) {
+		if c.ServiceID != "" && equal(c.ServiceID, s.ID) {
+			tx.putCheck(index, c.Clone()) // it takes the new name
+		}
+	}
 }
 
 // unname takes an instance from under the name of its service. With the last
@@ -313,7 +322,7 @@ func (tx *txn) putCheck(index uint64, c *model.HealthCheck) {
 			return
 		}
 		tx.unindexCheck(old)
-		if old.ServiceID != "" && !strings.EqualFold(old.ServiceName, c.ServiceName) {
+		if !equal(old.ServiceID, c.ServiceID) || !equal(old.ServiceName, c.ServiceName) {
 			tx.touchCheck(index, old)
 		}
 	} else {
@@ -344,10 +353,13 @@ func (tx *txn) unindexCheck(c *model.HealthCheck) {
 func (tx *txn) touchCheck(index uint64, c *model.HealthCheck) {
 	tx.touch(index, tableChecks)
 	tx.fire(TopicChecks, TopicNode(c.Node))
+	if c.ServiceName != "" {
+		tx.fire(TopicService(c.ServiceName))
+	}
 	if c.ServiceID == "" {
 		tx.touchServicesOf(index, c.Node)
-	} else if c.ServiceName != "" {
-		tx.touchService(index, c.ServiceName)
+	} else if s := tx.Service(c.Node, c.ServiceID); s != nil {
+		tx.touchService(index, s.Service)
 	}
 }
 
@@ -401,7 +413,7 @@ func (tx *txn) deleteService(index uint64, node, id string) {
 		return
 	}
 	for _, c := range tx.checks.collect(fold(node) + sep) {
-		if strings.EqualFold(c.ServiceID, id) {
+		if equal(c.ServiceID, id) {
 			tx.deleteCheck(index, node, c.CheckID)
 		}
 	}

@@ -66,5 +66,9 @@ const sep = "\x00"
 // fold is the form in which names of nodes and services are compared.
 func fold(s string) string { return strings.ToLower(s) }
 
+// equal compares names as the tables do (strings.EqualFold knows more letters
+// that are alike).
+func equal(a, b string) bool { return a == b || fold(a) == fold(b) }
+
 func key2(a, b string) string    { return a + sep + b }
 func key3(a, b, c string) string { return a + sep + b + sep + c }
