@@ -96,6 +96,7 @@ func (tx *txn) applyKV(index uint64, c *model.KVCommand) any {
 // kvPut stores an entry as it is. An entry that says nothing new keeps its
 // index. It returns what is stored.
 func (tx *txn) kvPut(index uint64, p *model.KVPair) *model.KVPair {
+	noEmptyValue(p)
 	old, exists := tx.kv.get(p.Key)
 	if exists {
 		p.CreateIndex = old.CreateIndex
@@ -121,6 +122,13 @@ func (tx *txn) kvPut(index uint64, p *model.KVPair) *model.KVPair {
 	tx.touch(index, tableKV)
 	tx.fire(TopicKey(p.Key))
 	return p
+}
+
+// noEmptyValue keeps readers from having to tell two kinds of nothing apart.
+func noEmptyValue(p *model.KVPair) {
+	if len(p.Value) == 0 {
+		p.Value = nil
+	}
 }
 
 func sameKV(a, b *model.KVPair) bool {

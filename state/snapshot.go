@@ -194,6 +194,7 @@ func (tx *txn) readRecord(t model.CommandType, dec *codec.Decoder) (known bool, 
 		return true, decodeThen(dec, tx.restoreRegistration)
 	case model.CmdKV:
 		return true, decodeThen(dec, func(p *model.KVPair) {
+			noEmptyValue(p)
 			tx.kv.mut(tx.gen).Set(p.Key, p)
 			if p.Session != "" {
 				tx.locks.mut(tx.gen).Set(key2(p.Session, p.Key), struct{}{})
