@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"muster/acl"
@@ -14,8 +15,10 @@ import (
 	"muster/gossip"
 	"muster/httpd"
 	"muster/internal/log"
+	"muster/internal/meter"
 	"muster/internal/version"
 	"muster/leader"
+	"muster/local"
 	"muster/ops"
 	"muster/quorum"
 	"muster/relay"
@@ -24,9 +27,16 @@ import (
 
 // Agent is a running agent.
 type Agent struct {
-	cfg *config.Config
-	log *log.Log
-	id  string
+	cfg   *config.Config // as the agent was started
+	log   *log.Log
+	meter *meter.Meter
+	id    string
+
+	// load reads the configuration again; now is what it said last.
+	load Loader
+	now  atomic.Pointer[config.Config]
+	// reloading is held by whoever reloads.
+	reloading sync.Mutex
 
 	store  *state.Store
 	quorum *quorum.Quorum
@@ -36,6 +46,7 @@ type Agent struct {
 	events *ops.Events
 	relay  *relay.Relay
 	leader *leader.Leader
+	local  *local.Agent
 	door   *httpd.Door
 
 	// left is closed when somebody asked the agent to leave over the API.
@@ -47,10 +58,14 @@ type Agent struct {
 	stopped sync.Once
 }
 
+// Loader reads the configuration and tells what is to be warned of.
+type Loader func() (*config.Config, []string, error)
+
 // Start builds and starts an agent. What was started before an error is
-// stopped again.
-func Start(cfg *config.Config, logs *log.Log) (_ *Agent, err error) {
-	a := &Agent{cfg: cfg, log: logs, left: make(chan struct{})}
+// stopped again. load is used when the agent is told to reload.
+func Start(cfg *config.Config, logs *log.Log, load Loader) (_ *Agent, err error) {
+	a := &Agent{cfg: cfg, log: logs, load: load, left: make(chan struct{})}
+	a.now.Store(cfg)
 	defer func() {
 		if err != nil {
 			a.Close()
@@ -67,10 +82,12 @@ func Start(cfg *config.Config, logs *log.Log) (_ *Agent, err error) {
 		name  string
 		start func() error
 	}{
+		{"metrics", a.startMeter},
 		{"state", a.startState},
 		{"gossip", a.startGossip},
 		{"operations", a.startOps},
 		{"leader's duties", a.startLeader},
+		{"local registrations", a.startLocal},
 		{"HTTP", a.startHTTP},
 		{"joining", a.startJoin},
 	} {
@@ -98,7 +115,23 @@ func (a *Agent) Close() {
 	})
 }
 
+// config is the configuration in force.
+func (a *Agent) config() *config.Config { return a.now.Load() }
+
 func (a *Agent) onStop(f func()) { a.stops = append(a.stops, f) }
+
+func (a *Agent) startMeter() error {
+	t := a.cfg.Telemetry
+	m, err := meter.Start(meter.Config{Prefix: t.Prefix, Hostname: a.cfg.Node.Name, DisableHostname: t.DisableHostname,
+		PrometheusRetention: t.PrometheusRetention, AllowedPrefixes: t.AllowedPrefixes, BlockedPrefixes: t.BlockedPrefixes,
+		FilterDefault: t.FilterDefault, StatsdAddr: t.StatsdAddr, StatsiteAddr: t.StatsiteAddr})
+	if err != nil {
+		return err
+	}
+	a.meter = m
+	a.onStop(m.Close)
+	return nil
+}
 
 // startState opens the replicated data of a server.
 func (a *Agent) startState() error {
@@ -111,9 +144,8 @@ func (a *Agent) startState() error {
 		ID: a.id, Address: a.cfg.RPC.Advertise.String(), Dir: dir,
 		Bootstrap:  a.cfg.Dev || a.cfg.Bootstrap,
 		Multiplier: a.cfg.Raft.Multiplier,
-		Snapshots: quorum.SnapshotPolicy{Threshold: a.cfg.Raft.SnapshotThreshold, Interval: a.cfg.Raft.SnapshotInterval,
-			Trailing: a.cfg.Raft.TrailingLogs},
-		Logger: a.log.Named("agent.server"),
+		Snapshots:  snapshotPolicy(a.cfg),
+		Logger:     a.log.Named("agent.server"),
 	}, machine{a.store})
 	if err != nil {
 		return err
@@ -125,6 +157,11 @@ func (a *Agent) startState() error {
 		}
 	})
 	return nil
+}
+
+func snapshotPolicy(cfg *config.Config) quorum.SnapshotPolicy {
+	return quorum.SnapshotPolicy{Threshold: cfg.Raft.SnapshotThreshold, Interval: cfg.Raft.SnapshotInterval,
+		Trailing: cfg.Raft.TrailingLogs}
 }
 
 func (a *Agent) startOps() error {

@@ -115,7 +115,7 @@ func (a *Agent) concerns(ev *model.UserEvent) bool {
 	if ev.ServiceFilter == "" {
 		return true
 	}
-	for _, s := range a.ownServices() {
+	for _, s := range a.local.Services() {
 		if matches(ev.ServiceFilter, s.Service) && (ev.TagFilter == "" ||
 			slices.ContainsFunc(s.Tags, func(t string) bool { return matches(ev.TagFilter, t) })) {
 			return true
@@ -128,8 +128,6 @@ func matches(expr, s string) bool {
 	re, err := regexp.Compile(expr)
 	return err == nil && re.MatchString(s)
 }
-
-func (a *Agent) ownServices() map[string]*model.NodeService { return nil }
 
 // startJoin joins the members that the configuration names.
 func (a *Agent) startJoin() error {

@@ -22,7 +22,8 @@ const answerBytes = 64 << 20
 
 func (a *Agent) startHTTP() error {
 	a.door = httpd.New(httpd.Config{
-		Ops: a.ops, Relay: a.relay, Events: a.events, Agent: self{a}, ACL: acl.Open{}, Logger: a.log.Named("agent.http"),
+		Ops: a.ops, Relay: a.relay, Events: a.events, Agent: self{a}, Local: a.local,
+		LAN: a.lan, WAN: a.wan, Log: a.log, Meter: a.meter, ACL: acl.Open{}, Logger: a.log.Named("agent.http"),
 		NodeName: a.cfg.Node.Name, Datacenter: a.cfg.Datacenter, Pretty: a.cfg.Dev, CacheBytes: answerBytes,
 		DiscoveryMaxStale: a.cfg.HTTP.DiscoveryMaxStale, ResponseHeaders: a.cfg.HTTP.ResponseHeaders,
 		BlockEndpoints: a.cfg.HTTP.BlockEndpoints, WriteFrom: networks(a.cfg.HTTP.AllowWriteFrom),
@@ -108,12 +109,3 @@ func listen(e config.Endpoint, socket config.UnixSocket) (net.Listener, error) {
 	}
 	return l, nil
 }
-
-// self is the agent as its doors see it.
-type self struct{ a *Agent }
-
-// Datacenters are the known ones: today, this one.
-func (s self) Datacenters() []string { return []string{s.a.cfg.Datacenter} }
-
-// WANCoordinates tells where the servers of each datacenter are.
-func (s self) WANCoordinates() any { return []any{} }

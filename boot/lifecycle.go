@@ -34,19 +34,38 @@ func (a *Agent) LeaveByAPI() error {
 
 // Reload loads the configuration again and applies what can be changed while
 // the agent runs. After an error everything is as it was.
-func (a *Agent) Reload(load func() (*config.Config, []string, error)) error {
-	next, warnings, err := load()
+func (a *Agent) Reload() error { return a.reload() }
+
+func (a *Agent) reload() error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
 	logger := a.log.Named("agent")
+	logger.Info("Reloading configuration...")
+	next, warnings, err := a.load()
 	for _, w := range warnings {
 		logger.Warn(w)
 	}
 	if err != nil {
 		return err
 	}
-	logger.Info("Reloading configuration...")
-	return a.apply(next)
-}
-
-func (a *Agent) apply(next *config.Config) error {
-	return a.log.ChangeLevel(next.Log.Level)
+	if err := a.local.Reload(next.Services, next.Checks); err != nil {
+		return err
+	}
+	if err := a.log.ChangeLevel(next.Log.Level); err != nil {
+		return err
+	}
+	if err := a.quorum.Reload(snapshotPolicy(next)); err != nil {
+		return err
+	}
+	a.local.SetMeta(nodeMeta(next.Node.Meta))
+	a.local.SetDiscardOutput(next.Check.DiscardOutput)
+	for _, c := range config.Diff(a.config(), next) {
+		if c.Reloadable {
+			logger.Info("Configuration changed", "key", c.Key)
+		} else {
+			logger.Warn("Configuration changed, the change takes effect at the next start", "key", c.Key)
+		}
+	}
+	a.now.Store(next)
+	return nil
 }

@@ -68,7 +68,7 @@ func (a *agent) Run(c *command.Call) int {
 	for _, w := range warnings {
 		logger.Warn(w)
 	}
-	running, err := boot.Start(cfg, logs)
+	running, err := boot.Start(cfg, logs, load)
 	if err != nil {
 		logs.Release()
 		logger.Error("Error starting agent", "error", err)
@@ -85,7 +85,7 @@ func (a *agent) Run(c *command.Call) int {
 		case s := <-signals:
 			switch s {
 			case syscall.SIGHUP:
-				if err := running.Reload(load); err != nil {
+				if err := running.Reload(); err != nil {
 					logger.Error("Could not reload the configuration; the one before stays in force", "error", err)
 				}
 				continue

@@ -14,6 +14,10 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"muster/acl"
+	"muster/gossip"
+	"muster/internal/log"
+	"muster/internal/meter"
+	"muster/local"
 	"muster/ops"
 	"muster/relay"
 	"muster/view"
@@ -25,6 +29,11 @@ type Config struct {
 	Relay  *relay.Relay
 	Events *ops.Events
 	Agent  Agent
+	Local  *local.Agent
+	LAN    *gossip.Pool
+	WAN    *gossip.Pool // nil on an agent that is not a server
+	Log    *log.Log
+	Meter  *meter.Meter
 	ACL    acl.Resolver
 	Logger hclog.Logger
 

@@ -35,6 +35,9 @@ func filter[T any](list []T, expr string) ([]T, error) {
 	return out, nil
 }
 
+// Filter returns the items that satisfy an expression.
+func Filter[T any](list []T, expr string) ([]T, error) { return filter(list, expr) }
+
 // FilterMap returns the items of a map that satisfy an expression.
 func FilterMap[T any](m map[string]T, expr string) (map[string]T, error) {
 	if expr == "" {

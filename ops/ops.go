@@ -96,7 +96,12 @@ func (o *Ops) propose(ctx context.Context, t model.CommandType, command any) (an
 
 // allow checks one access of a token.
 func (o *Ops) allow(token string, r acl.Resource, name string, a acl.Access) error {
-	authz, err := o.acl.Resolve(token)
+	return Permit(o.acl, token, r, name, a)
+}
+
+// Permit checks one access of a token to something that an agent keeps itself.
+func Permit(resolver acl.Resolver, token string, r acl.Resource, name string, a acl.Access) error {
+	authz, err := resolver.Resolve(token)
 	if err != nil {
 		return err
 	}

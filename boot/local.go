@@ -1,0 +1,144 @@
+package boot
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+
+	"muster/check"
+	"muster/local"
+	"muster/model"
+	"muster/ops"
+	"muster/relay"
+)
+
+// startLocal registers this agent's own services and checks.
+func (a *Agent) startLocal() error {
+	c := a.cfg
+	l, err := local.New(local.Config{
+		NodeID: a.id, NodeName: c.Node.Name, Datacenter: c.Datacenter, Address: c.RPC.Advertise.Addr().String(),
+		TaggedAddresses: c.Node.TaggedAddresses, Meta: nodeMeta(c.Node.Meta), Locality: c.Node.Locality, DataDir: c.DataDir,
+		Catalog:     catalog{a},
+		Checks:      check.Options{TLS: &tls.Config{}, Mirror: mirror{a}},
+		Logger:      a.log.Named("agent"),
+		ClusterSize: func() int { return len(a.lan.Members()) },
+
+		CheckUpdateInterval: c.Check.UpdateInterval, OutputMaxSize: c.Check.OutputMaxSize, DiscardOutput: c.Check.DiscardOutput,
+		ScriptsLocal: c.Check.ScriptsFromFiles(), ScriptsRemote: c.Check.EnableScripts,
+		SidecarMinPort: c.Connect.SidecarPorts.Min, SidecarMaxPort: c.Connect.SidecarPorts.Max,
+	})
+	if err != nil {
+		return err
+	}
+	a.local = l
+	a.onStop(func() {
+		if err := l.Close(); err != nil {
+			a.log.Error("could not close the registrations", "error", err)
+		}
+	})
+	if err := l.Load(c.Services, c.Checks); err != nil {
+		return err
+	}
+	l.Start(context.Background())
+	return nil
+}
+
+// segmentMeta is metadata that every agent of the original gives its node;
+// tools count on it.
+const segmentMeta = "consul-network-segment"
+
+func nodeMeta(configured map[string]string) map[string]string {
+	meta := map[string]string{segmentMeta: ""}
+	for k, v := range configured {
+		meta[k] = v
+	}
+	return meta
+}
+
+// catalog is how the local registrations reach the catalog: as any request
+// does, by way of relay.
+type catalog struct{ a *Agent }
+
+func (c catalog) Register(ctx context.Context, token string, r *model.RegisterRequest) error {
+	if err := c.a.relay.Admit(ctx, relay.Leader, ""); err != nil {
+		return err
+	}
+	own := *r // ops fills in what is left out
+	if r.Service != nil {
+		own.Service = r.Service.Clone()
+	}
+	own.Checks = make([]*model.HealthCheck, len(r.Checks))
+	for i, check := range r.Checks {
+		own.Checks[i] = check.Clone()
+	}
+	return c.a.ops.Register(ctx, cmp.Or(token, c.token()), &own)
+}
+
+func (c catalog) Deregister(ctx context.Context, token string, r *model.DeregisterRequest) error {
+	if err := c.a.relay.Admit(ctx, relay.Leader, ""); err != nil {
+		return err
+	}
+	return c.a.ops.Deregister(ctx, cmp.Or(token, c.token()), r)
+}
+
+// token is the one that the agent uses for itself.
+func (c catalog) token() string {
+	if t := c.a.cfg.ACL.Tokens.Agent; t != "" {
+		return t
+	}
+	return c.a.cfg.ACL.Tokens.Default
+}
+
+// answer asks a question as it is, without rendering.
+func answer[T any](ctx context.Context, a *Agent, q *ops.Query, qu ops.Question[T]) (T, uint64, error) {
+	v, meta, err := ops.Ask(ctx, a.ops, nil, q, qu, func(v T) (ops.Rendered[T], error) { return ops.Rendered[T]{Value: v}, nil })
+	return v, meta.Index, err
+}
+
+func (c catalog) NodeServices(ctx context.Context, node string) (*model.NodeServices, error) {
+	if err := c.a.relay.Admit(ctx, relay.Leader, ""); err != nil {
+		return nil, err
+	}
+	q := &ops.Query{Token: c.token()}
+	list, _, err := answer(ctx, c.a, q, c.a.ops.NodeServices(node, q))
+	if err != nil || list == nil {
+		return nil, err
+	}
+	out := &model.NodeServices{Node: list.Node, Services: map[string]*model.NodeService{}}
+	for _, s := range list.Services {
+		out.Services[s.ID] = s
+	}
+	return out, nil
+}
+
+func (c catalog) NodeChecks(ctx context.Context, node string) ([]*model.HealthCheck, error) {
+	if err := c.a.relay.Admit(ctx, relay.Leader, ""); err != nil {
+		return nil, err
+	}
+	q := &ops.Query{Token: c.token()}
+	list, _, err := answer(ctx, c.a, q, c.a.ops.NodeChecks(node, q))
+	return list, err
+}
+
+// mirror tells alias checks of the health of other nodes.
+type mirror struct{ a *Agent }
+
+func (m mirror) HealthOf(ctx context.Context, node, service string, index uint64) (check.Health, error) {
+	q := &ops.Query{Token: catalog(m).token(), MinIndex: index}
+	dumps, next, err := answer(ctx, m.a, q, m.a.ops.NodeDumps(node, q))
+	if err != nil {
+		return check.Health{}, err
+	}
+	h := check.Health{Index: next, Found: service == ""}
+	for _, d := range dumps {
+		for _, s := range d.Services {
+			h.Found = h.Found || s.ID == service
+		}
+		for _, c := range d.Checks {
+			if c.ServiceID == "" || c.ServiceID == service {
+				h.Checks = append(h.Checks, c)
+			}
+		}
+	}
+	return h, nil
+}

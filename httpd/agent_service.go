@@ -1,0 +1,328 @@
+package httpd
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"muster/acl"
+	"muster/local"
+	"muster/model"
+	"muster/ops"
+)
+
+// agentService is a service in the form of /v1/agent/services.
+type agentService struct {
+	Kind              model.ServiceKind `json:",omitempty"`
+	ID                string
+	Service           string
+	Tags              []string
+	Meta              map[string]string
+	Port              int
+	Ports             []model.ServicePort `json:",omitempty" bexpr:"-"`
+	Address           string
+	SocketPath        string                          `json:",omitempty"`
+	TaggedAddresses   map[string]model.ServiceAddress `json:",omitempty"`
+	Weights           model.Weights
+	EnableTagOverride bool
+	ContentHash       string                `json:",omitempty" bexpr:"-"`
+	Proxy             *model.ProxyConfig    `json:",omitempty"`
+	Connect           *model.ServiceConnect `json:",omitempty"`
+	Locality          *model.Locality       `json:",omitempty" bexpr:"-"`
+	Datacenter        string                `bexpr:"-"`
+}
+
+func (c *call) newAgentService(s *model.NodeService) *agentService {
+	a := &agentService{Kind: s.Kind, ID: s.ID, Service: s.Service, Tags: s.Tags, Meta: s.Meta, Port: s.Port, Ports: s.Ports,
+		Address: s.Address, SocketPath: s.SocketPath, TaggedAddresses: s.TaggedAddresses, EnableTagOverride: s.EnableTagOverride,
+		Locality: s.Locality, Datacenter: c.door.cfg.Datacenter}
+	if a.Tags == nil {
+		a.Tags = []string{}
+	}
+	if a.Meta == nil {
+		a.Meta = map[string]string{}
+	}
+	if s.Weights != nil {
+		a.Weights = *s.Weights
+	}
+	if !s.Proxy.IsZero() {
+		a.Proxy = &s.Proxy
+	}
+	if s.Connect.Native {
+		a.Connect = &s.Connect
+	}
+	return a
+}
+
+func (c *call) agentServices() error {
+	out := map[string]*agentService{}
+	for id, s := range c.door.cfg.Local.Services() {
+		if c.sees(acl.Service, s.Service) {
+			out[id] = c.newAgentService(s)
+		}
+	}
+	out, err := ops.FilterMap(out, c.q.Filter)
+	if err != nil {
+		return err
+	}
+	return c.json(out)
+}
+
+// agentService answers with one service; with ?hash it waits until it is
+// another one than that.
+func (c *call) agentService() error {
+	hash := c.param("hash")
+	var timeout <-chan time.Time
+	if hash != "" {
+		wait := c.q.Wait
+		if wait <= 0 {
+			wait = 5 * time.Minute
+		}
+		timeout = time.After(min(wait, 10*time.Minute))
+	}
+	for {
+		changed := c.door.cfg.Local.ServicesChanged()
+		s := c.door.cfg.Local.Service(c.name)
+		if s == nil {
+			return c.text(http.StatusNotFound, "unknown service ID: "+c.name)
+		}
+		if err := c.may(acl.Service, s.Service, acl.Read); err != nil {
+			return err
+		}
+		a := c.newAgentService(s)
+		b, err := json.Marshal(a)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(b)
+		a.ContentHash = hex.EncodeToString(sum[:8])
+		if hash == "" || a.ContentHash != hash {
+			c.w.Header()["X-Consul-Contenthash"] = []string{a.ContentHash}
+			return c.json(a)
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			hash = ""
+		case <-c.context().Done():
+			return nil
+		}
+	}
+}
+
+// decodeDefinition reads a definition, whose fields may also be spelled in
+// snake case.
+func (c *call) decodeDefinition(v any) error {
+	b, err := c.body(maxJSONBody)
+	if err != nil {
+		return err
+	}
+	err = unmarshal(b, v, true)
+	if err != nil && bytes.IndexByte(b, '_') >= 0 {
+		if relaxed, ok := camelKeys(b); ok && unmarshal(relaxed, v, true) == nil {
+			return nil
+		}
+	}
+	if err != nil {
+		text := err.Error()
+		if strings.Contains(text, `unknown field "Namespace"`) || strings.Contains(text, `unknown field "Partition"`) {
+			text += " - Namespaces are a Consul Enterprise feature"
+		}
+		return model.Errorf(model.BadRequest, "Request decode failed: %s", text)
+	}
+	return nil
+}
+
+// camelKeys takes the underscores out of the names of fields. Names that are
+// data stay as they are.
+func camelKeys(b []byte) ([]byte, bool) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return nil, false
+	}
+	out, err := json.Marshal(camel(v))
+	return out, err == nil
+}
+
+func camel(v any) any {
+	switch x := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(x))
+		for k, child := range x {
+			name := strings.ReplaceAll(k, "_", "")
+			switch strings.ToLower(name) {
+			case "meta", "config", "header", "taggedaddresses":
+				out[name] = child
+			default:
+				out[name] = camel(child)
+			}
+		}
+		return out
+	case []any:
+		for i := range x {
+			x[i] = camel(x[i])
+		}
+		return x
+	}
+	return v
+}
+
+func (c *call) agentServiceRegister() error {
+	var def model.ServiceDefinition
+	if err := c.decodeDefinition(&def); err != nil {
+		return err
+	}
+	if def.Token == "" {
+		def.Token = c.q.Token
+	}
+	if def.Name == "" {
+		return model.Errorf(model.BadRequest, "Missing service name")
+	}
+	if err := c.may(acl.Service, def.Name, acl.Write); err != nil {
+		return err
+	}
+	replace := c.has("replace-existing-checks") && c.param("replace-existing-checks") != "false"
+	if err := c.door.cfg.Local.AddService(&def, local.SourceAPI, replace); err != nil {
+		return err
+	}
+	return c.empty(http.StatusOK)
+}
+
+func (c *call) agentServiceDeregister() error {
+	if c.name == "" {
+		return model.Errorf(model.Internal, "ServiceID missing")
+	}
+	if err := c.mayChangeService(c.name); err != nil {
+		return err
+	}
+	if err := c.door.cfg.Local.RemoveService(c.name); err != nil {
+		return err
+	}
+	return c.empty(http.StatusOK)
+}
+
+// mayChangeService checks the permission to write a service by its ID.
+func (c *call) mayChangeService(id string) error {
+	s := c.door.cfg.Local.Service(id)
+	if s == nil {
+		return nil
+	}
+	return c.may(acl.Service, s.Service, acl.Write)
+}
+
+func (c *call) agentServiceMaintenance() error {
+	if c.name == "" {
+		return model.Errorf(model.BadRequest, "Missing service ID")
+	}
+	on, err := c.enable()
+	if err != nil {
+		return err
+	}
+	if err := c.mayChangeService(c.name); err != nil {
+		return err
+	}
+	if err := c.door.cfg.Local.SetServiceMaintenance(c.name, on, c.param("reason"), c.q.Token); err != nil {
+		return err
+	}
+	return c.empty(http.StatusOK)
+}
+
+// agentHealth is the health of a service of this agent.
+type agentHealth struct {
+	AggregatedStatus string
+	Service          *agentService
+	Checks           []*model.HealthCheck
+}
+
+// healthStatus is the HTTP status that stands for a state of health.
+var healthStatus = map[string]int{
+	model.HealthPassing:  http.StatusOK,
+	model.HealthWarning:  http.StatusTooManyRequests,
+	model.HealthCritical: http.StatusServiceUnavailable,
+	model.HealthMaint:    http.StatusServiceUnavailable,
+}
+
+func (c *call) healthOf(id string) *agentHealth {
+	s, byID := c.door.cfg.Local.ServiceHealth(id)
+	if s == nil {
+		return nil
+	}
+	h := &agentHealth{Service: c.newAgentService(s), Checks: []*model.HealthCheck{}}
+	for _, k := range sortedKeys(byID) {
+		h.Checks = append(h.Checks, byID[k])
+	}
+	h.AggregatedStatus = model.Aggregate(h.Checks)
+	return h
+}
+
+func (c *call) wantsText() bool {
+	return c.param("format") == "text" || strings.HasPrefix(c.r.Header.Get("Accept"), "text/plain")
+}
+
+func (c *call) agentHealthByID() error {
+	if c.name == "" {
+		return model.Errorf(model.Internal, "Bad request: Missing serviceID")
+	}
+	h := c.healthOf(c.name)
+	if h == nil {
+		c.reason(model.HealthCritical)
+		if c.wantsText() {
+			return c.jsonStatus(http.StatusNotFound, "ServiceId "+c.name+" not found")
+		}
+		return c.jsonStatus(http.StatusNotFound, agentHealth{AggregatedStatus: model.HealthCritical})
+	}
+	if err := c.may(acl.Service, h.Service.Service, acl.Read); err != nil {
+		return err
+	}
+	c.reason(h.AggregatedStatus)
+	if c.wantsText() {
+		return c.text(healthStatus[h.AggregatedStatus], h.AggregatedStatus)
+	}
+	return c.jsonStatus(healthStatus[h.AggregatedStatus], h)
+}
+
+// reason tells in a header why the status is not 200.
+func (c *call) reason(status string) {
+	if status != model.HealthPassing {
+		c.w.Header()["X-Consul-Reason"] = []string{status}
+	}
+}
+
+func (c *call) agentHealthByName() error {
+	if c.name == "" {
+		return model.Errorf(model.Internal, "Bad request: Missing service Name")
+	}
+	if err := c.may(acl.Service, c.name, acl.Read); err != nil {
+		return err
+	}
+	list := []*agentHealth{}
+	worst := model.HealthPassing
+	services := c.door.cfg.Local.Services()
+	for _, id := range sortedKeys(services) {
+		if services[id].Service != c.name {
+			continue
+		}
+		if h := c.healthOf(id); h != nil {
+			list = append(list, h)
+			worst = model.Worse(worst, h.AggregatedStatus)
+		}
+	}
+	if len(list) == 0 {
+		c.reason(model.HealthCritical)
+		if c.wantsText() {
+			return c.text(http.StatusNotFound, "ServiceName "+c.name+" Not Found")
+		}
+		return c.jsonStatus(http.StatusNotFound, list)
+	}
+	c.reason(worst)
+	if c.wantsText() {
+		return c.text(healthStatus[worst], worst)
+	}
+	return c.jsonStatus(healthStatus[worst], list)
+}

@@ -1,0 +1,140 @@
+package ops
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"muster/acl"
+	"muster/model"
+	"muster/state"
+	"muster/view"
+)
+
+// Held is an answer that its holder may give again as long as it is Current.
+type Held[V any] struct {
+	Value V
+
+	o       *Ops
+	q       Query
+	answer  *view.Answer[V]
+	release func()
+	shared  bool // whether it is the same for every token that may see everything
+}
+
+// Hold asks as Ask does, without waiting for a change, and lets the caller keep
+// the answer. The caller must Release it.
+func Hold[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Question[T], render func(T) (Rendered[V], error)) (*Held[V], error) {
+	authz, err := o.acl.Resolve(q.Token)
+	if err != nil {
+		return nil, err
+	}
+	a := asking[T, V]{o: o, qu: &qu, render: render, authz: authz}
+	shared := qu.Filter == nil || authz.AllowsAll()
+	if qu.Key != "" && shared {
+		a.cache = cache
+	}
+	if err := o.admit(ctx, q); err != nil {
+		return nil, err
+	}
+	for {
+		answer, release, err := a.get(true)
+		if err != nil {
+			return nil, err
+		}
+		if q.Mode == Stale || o.log.ReadOK() {
+			return &Held[V]{Value: answer.Value, o: o, q: *q, answer: answer, release: release, shared: shared}, nil
+		}
+		release()
+		if err := o.log.ConfirmRead(ctx, false); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Current tells, cheaply, whether asking again would yield the same answer. It
+// must not be called after Release. An answer that was filtered for its token
+// never is: the token's rules may have changed.
+func (h *Held[V]) Current() bool {
+	if !h.shared || h.answer.Watch.Fired() {
+		return false
+	}
+	if authz, err := h.o.acl.Resolve(h.q.Token); err != nil || !authz.AllowsAll() {
+		return false
+	}
+	switch h.q.Mode {
+	case Stale:
+		return h.q.MaxStale <= 0 || h.o.log.LastContact() <= h.q.MaxStale
+	case Default:
+		return h.o.log.ReadOK()
+	default:
+		return false
+	}
+}
+
+// Release gives the answer back. Its value may still be used.
+func (h *Held[V]) Release() { h.release() }
+
+// NodeByName asks for a node by its name alone, never by its ID; nil if there
+// is none.
+func (o *Ops) NodeByName(name string) Question[*model.Node] {
+	return Question[*model.Node]{
+		Key:    questionKey("node-by-name", strings.ToLower(name)),
+		Topics: []state.Topic{state.TopicNode(name)},
+		Eval: func(v *state.Version) (uint64, *model.Node, error) {
+			n := v.Node(name)
+			if n != nil && !strings.EqualFold(n.Node, name) {
+				n = nil
+			}
+			return v.NodesIndex(), n, nil
+		},
+		Filter: func(n *model.Node, authz acl.Authorizer) *model.Node {
+			if n == nil || !authz.Allowed(acl.Node, n.Node, acl.Read) {
+				return nil
+			}
+			return n
+		},
+	}
+}
+
+// Owners are those who have an address.
+type Owners struct {
+	Nodes     []*model.Node        // in the order of their names
+	Instances []*model.ServiceNode // those with an address of their own, in the order of service names
+}
+
+// AddressOwners asks for the nodes and instances with an address.
+func (o *Ops) AddressOwners(addr netip.Addr) Question[*Owners] {
+	return Question[*Owners]{
+		Key:    questionKey("address-owners", addr.String()),
+		Topics: []state.Topic{state.TopicNodes, state.TopicServices},
+		Eval: func(v *state.Version) (uint64, *Owners, error) {
+			_, nodes := v.Nodes()
+			owners := &Owners{Nodes: keep(nodes, func(n *model.Node) bool { return isAddress(n.Address, addr) })}
+			v.EachInstance(func(n *model.Node, s *model.NodeService) bool {
+				if isAddress(s.Address, addr) {
+					owners.Instances = append(owners.Instances, model.NewServiceNode(n, s))
+				}
+				return true
+			})
+			return max(v.NodesIndex(), v.ServicesIndex()), owners, nil
+		},
+		Filter: func(all *Owners, authz acl.Authorizer) *Owners {
+			return &Owners{
+				Nodes: keep(all.Nodes, func(n *model.Node) bool { return authz.Allowed(acl.Node, n.Node, acl.Read) }),
+				Instances: keep(all.Instances, func(s *model.ServiceNode) bool {
+					return authz.Allowed(acl.Node, s.Node, acl.Read) && authz.Allowed(acl.Service, s.ServiceName, acl.Read)
+				}),
+			}
+		},
+	}
+}
+
+// isAddress tells whether a text is an address, however it is spelled.
+func isAddress(text string, addr netip.Addr) bool {
+	if text == "" {
+		return false
+	}
+	a, err := netip.ParseAddr(text)
+	return err == nil && a.Unmap() == addr
+}
