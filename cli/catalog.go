@@ -18,7 +18,7 @@ func (d *catalogDatacenters) Doc() command.Doc {
 	return command.Doc{
 		Usage:    "catalog datacenters [options]",
 		Synopsis: "List the datacenters",
-		Text:     "Lists the datacenters that the agent's servers know, their own first and then by distance.",
+		Text:     "Lists the datacenters that the servers know, their own first.",
 		Groups:   command.HTTP | command.Server,
 	}
 }

@@ -34,10 +34,12 @@ func (m *monitor) Run(c *command.Call) int {
 	}
 	ctx, stop := c.Interrupted()
 	defer stop()
-	if err := command.Logs(ctx, client.Agent(), m.logLevel, m.logJSON, func(line string) { c.Println(line) }); err != nil {
+	err := command.Logs(ctx, client.Agent(), m.logLevel, m.logJSON, func(line string) { c.Println(line) })
+	switch {
+	case ctx.Err() != nil: // interrupted
+	case err != nil:
 		return c.Fail("Error starting monitor: %s", err)
-	}
-	if ctx.Err() == nil {
+	default:
 		c.Warn("The agent ended the log; it is probably stopping.")
 	}
 	return 0

@@ -57,7 +57,7 @@ func (a *autopilotSetConfig) Doc() command.Doc {
 	return command.Doc{
 		Usage:    "operator autopilot set-config [options]",
 		Synopsis: "Change the configuration of autopilot",
-		Text:     "Changes how autopilot looks after the servers. What is not given stays as it is.",
+		Text:     "Changes how autopilot looks after the servers. The rest stays as it is.",
 		Groups:   command.HTTP | command.Server,
 	}
 }
