@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"muster/model"
@@ -27,12 +28,18 @@ type transports struct {
 	plain *http.Transport
 	// insecure does not verify certificates.
 	insecure *http.Transport
+	// buffers are *[]byte for reading answers into.
+	buffers *sync.Pool
 }
 
 func newTransports(opt *Options) transports {
 	return transports{
 		plain:    newTransport(opt, &model.CheckDefinition{}),
 		insecure: newTransport(opt, &model.CheckDefinition{TLSSkipVerify: true}),
+		buffers: &sync.Pool{New: func() any {
+			b := make([]byte, 4096)
+			return &b
+		}},
 	}
 }
 
@@ -64,6 +71,7 @@ type httpProbe struct {
 	runs      int
 	outputMax int
 	prefix    string
+	buffers   *sync.Pool
 }
 
 func (r *Runner) newHTTP(spec *Spec) (*httpProbe, error) {
@@ -92,7 +100,7 @@ func (r *Runner) newHTTP(spec *Spec) (*httpProbe, error) {
 		req.Header.Set("Accept", "text/plain, text/*, */*")
 	}
 	p := &httpProbe{
-		request: req, body: def.Body, outputMax: spec.OutputMaxSize,
+		request: req, body: def.Body, outputMax: spec.OutputMaxSize, buffers: r.http.buffers,
 		prefix: "HTTP " + method + " " + def.HTTP + ": ",
 		// Only requests that net/http may repeat can run into a connection
 		// that the server is just closing without the check failing.
@@ -128,7 +136,9 @@ func (p *httpProbe) probe(ctx context.Context) (status, output string) {
 	}
 	defer resp.Body.Close()
 	body := tail{max: p.outputMax}
-	if _, err := io.Copy(&body, io.LimitReader(resp.Body, bodyMax)); err != nil {
+	buffer := p.buffers.Get().(*[]byte)
+	defer p.buffers.Put(buffer)
+	if _, err := io.CopyBuffer(&body, io.LimitReader(resp.Body, bodyMax), *buffer); err != nil {
 		body.Write([]byte("\nread answer: " + err.Error()))
 	}
 	return httpStatus(resp.StatusCode), p.prefix + resp.Status + " Output: " + body.String()
