@@ -27,6 +27,7 @@ type server struct {
 	machine *machine
 	ip      string
 	cfg     Config
+	store   *store // outlives the server, like a disk
 }
 
 const raftPort = 8300
@@ -52,6 +53,7 @@ func newCluster(t *testing.T, n int, configure func(i int, cfg *Config)) *cluste
 	for i := range n {
 		s := &server{ip: fmt.Sprintf("10.0.0.%d", i+1)}
 		s.cfg = Config{ID: fmt.Sprintf("s%d", i+1), Address: fmt.Sprintf("%s:%d", s.ip, raftPort), Multiplier: 1}
+		s.store = memoryStore()
 		if configure != nil {
 			configure(i, &s.cfg)
 		}
@@ -83,6 +85,7 @@ func (c *cluster) start(s *server) {
 		c.t.Fatal(err)
 	}
 	cfg := s.cfg
+	cfg.Logger = hclog.NewNullLogger()
 	cfg.Transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:  stream{listener, host},
 		MaxPool: 3,
@@ -90,7 +93,7 @@ func (c *cluster) start(s *server) {
 		Logger:  hclog.NewNullLogger(),
 	})
 	s.machine = &machine{}
-	if s.Quorum, err = Open(cfg, s.machine); err != nil {
+	if s.Quorum, err = open(cfg, s.machine, s.store); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -86,7 +86,7 @@ func (q *Quorum) look() {
 	case leading && !(was.Leading && was.Term == term):
 		_, members := q.configuration()
 		if len(members.Servers) > 1 {
-			q.store.logs.keepRecent()
+			q.logs.keepRecent()
 		}
 		q.lease.lead(term, members)
 		q.wg.Go(func() { q.prepare(term) })

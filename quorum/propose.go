@@ -109,11 +109,10 @@ func (q *Quorum) propose(ctx context.Context, data []byte) outcome {
 }
 
 func (q *Quorum) enqueue(ctx context.Context, p *proposal) error {
-	q.gate.RLock()
-	defer q.gate.RUnlock()
-	if q.closed {
+	if !q.gate.enter() {
 		return errClosed
 	}
+	defer q.gate.leave()
 	select {
 	case q.proposer.queue <- p:
 		return nil

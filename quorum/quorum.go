@@ -118,13 +118,12 @@ type Quorum struct {
 	lease     *lease
 	transport *transport
 	store     *store
+	logs      *logStore // the store's, with what this room adds
 	logger    hclog.Logger
 
-	// gate is held for reading by whoever waits for Raft, so that Close can let
-	// them finish: Raft forgets those who still wait when it stops. closed is
-	// under it.
-	gate   sync.RWMutex
-	closed bool
+	// gate counts those who wait for Raft, so that Close can let them finish:
+	// Raft forgets those who still wait when it stops.
+	gate gate
 
 	done     chan struct{}  // closed by Close
 	wg       sync.WaitGroup // goroutines of this room
@@ -142,6 +141,22 @@ func Open(cfg Config, sm StateMachine) (*Quorum, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()
 	}
+	if cfg.Dir == "" {
+		return open(cfg, sm, memoryStore())
+	}
+	st, err := openStore(cfg.Dir, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	q, err := open(cfg, sm, st)
+	if err != nil {
+		_ = st.close()
+		return nil, err
+	}
+	return q, nil
+}
+
+func open(cfg Config, sm StateMachine, st *store) (*Quorum, error) {
 	conf, err := raftConfig(cfg)
 	if err != nil {
 		return nil, err
@@ -155,16 +170,13 @@ func Open(cfg Config, sm StateMachine) (*Quorum, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := openStore(cfg.Dir, lease.setConfiguration, cfg.Logger)
-	if err != nil {
-		return nil, err
-	}
 	q := &Quorum{
 		id:        cfg.ID,
 		fsm:       newFSM(sm),
 		lease:     lease,
 		transport: trans,
 		store:     st,
+		logs:      newLogStore(st.logs, lease.setConfiguration),
 		logger:    cfg.Logger,
 		done:      make(chan struct{}),
 	}
@@ -173,7 +185,6 @@ func Open(cfg Config, sm StateMachine) (*Quorum, error) {
 	q.proposer.init()
 	if err := q.start(conf, cfg.Bootstrap); err != nil {
 		_ = trans.Close()
-		_ = st.close()
 		return nil, err
 	}
 	return q, nil
@@ -181,7 +192,7 @@ func Open(cfg Config, sm StateMachine) (*Quorum, error) {
 
 // start runs Raft and the goroutines of this room.
 func (q *Quorum) start(conf *raft.Config, bootstrap bool) error {
-	existing, err := raft.HasExistingState(q.store.logs, q.store.stable, q.store.snapshots)
+	existing, err := raft.HasExistingState(q.logs, q.store.stable, q.store.snapshots)
 	if err != nil {
 		return fmt.Errorf("look for raft state: %w", err)
 	}
@@ -190,11 +201,11 @@ func (q *Quorum) start(conf *raft.Config, bootstrap bool) error {
 		q.transport.promise(time.Now())
 	} else if bootstrap {
 		self := raft.Configuration{Servers: []raft.Server{{ID: conf.LocalID, Address: q.transport.LocalAddr()}}}
-		if err := raft.BootstrapCluster(conf, q.store.logs, q.store.stable, q.store.snapshots, q.transport, self); err != nil {
+		if err := raft.BootstrapCluster(conf, q.logs, q.store.stable, q.store.snapshots, q.transport, self); err != nil {
 			return fmt.Errorf("bootstrap raft: %w", err)
 		}
 	}
-	q.raft, err = raft.NewRaft(conf, q.fsm, q.store.logs, q.store.stable, q.store.snapshots, q.transport)
+	q.raft, err = raft.NewRaft(conf, q.fsm, q.logs, q.store.stable, q.store.snapshots, q.transport)
 	if err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
@@ -294,14 +305,13 @@ func (q *Quorum) Close() error {
 			q.logger.Warn("could not hand over leadership", "error", err)
 		}
 	}
-	q.gate.Lock()
-	if q.closed {
-		q.gate.Unlock()
+	return q.stop()
+}
+
+func (q *Quorum) stop() error {
+	if !q.gate.close() {
 		return nil
 	}
-	q.closed = true
-	q.gate.Unlock()
-
 	close(q.proposer.queue)
 	q.outcomes.Wait()
 	close(q.done)
@@ -319,14 +329,4 @@ var errClosed = model.Errorf(model.Canceled, "server is shutting down")
 
 func canceled(ctx context.Context) error {
 	return model.Errorf(model.Canceled, "%w", ctx.Err())
-}
-
-// await runs f, which waits for Raft. Close waits for it.
-func (q *Quorum) await(f func() error) error {
-	q.gate.RLock()
-	defer q.gate.RUnlock()
-	if q.closed {
-		return errClosed
-	}
-	return f()
 }

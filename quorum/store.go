@@ -17,7 +17,7 @@ import (
 
 // A store is where a server keeps what it must not forget.
 type store struct {
-	logs      *logStore
+	logs      raft.LogStore
 	stable    raft.StableStore
 	snapshots raft.SnapshotStore
 	closers   []func() error // called last to first
@@ -33,16 +33,13 @@ const (
 	lockWait = time.Second
 )
 
-// openStore opens the files in dir, or memory if dir is empty. members is told
-// of every change of the members before the log takes it in.
-func openStore(dir string, members func(raft.Configuration), logger hclog.Logger) (*store, error) {
-	if dir == "" {
-		return &store{
-			logs:      newLogStore(newMemoryLog(), members),
-			stable:    newMemoryStable(),
-			snapshots: snapshotStore{newMemorySnapshots()},
-		}, nil
-	}
+// memoryStore forgets everything.
+func memoryStore() *store {
+	return &store{logs: newMemoryLog(), stable: newMemoryStable(), snapshots: snapshotStore{newMemorySnapshots()}}
+}
+
+// openStore opens the files in dir.
+func openStore(dir string, logger hclog.Logger) (*store, error) {
 	walDir := filepath.Join(dir, "wal")
 	if err := os.MkdirAll(walDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make raft folder: %w", err)
@@ -68,7 +65,7 @@ func openStore(dir string, members func(raft.Configuration), logger hclog.Logger
 		_ = s.close()
 		return nil, fmt.Errorf("open raft snapshots: %w", err)
 	}
-	s.logs, s.stable, s.snapshots = newLogStore(log, members), log, snapshotStore{snapshots}
+	s.logs, s.stable, s.snapshots = log, log, snapshotStore{snapshots}
 	return s, nil
 }
 
@@ -115,8 +112,9 @@ func removeUnfinished(dir string) error {
 	return nil
 }
 
-// A logStore keeps the newest entries of a log at hand for the followers, who
-// ask for them one by one, and tells of changes of the members.
+// A logStore keeps the newest entries of a log at hand for the followers, for
+// whom Raft asks for them one by one, and tells of changes of the members before
+// they take effect.
 type logStore struct {
 	raft.LogStore
 	members func(raft.Configuration)

@@ -101,6 +101,14 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 	return err
 }
 
+// AppendEntriesPipeline has Raft send one message after the other to a follower.
+// Entries that come up meanwhile share the next message, which costs no
+// throughput; and Raft's pipeline can block for ever: when a follower refuses a
+// message, nobody takes in the answers to those that were sent after it.
+func (t *transport) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.AppendPipeline, error) {
+	return nil, raft.ErrPipelineReplicationNotSupported
+}
+
 // RequestVote asks for a vote, unless this server is bound.
 func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
 	if !args.LeadershipTransfer && t.isBound() {
