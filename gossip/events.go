@@ -51,6 +51,7 @@ const (
 	// userPrefix stands before the names of user events in the gossip, to
 	// tell them from others.
 	userPrefix = "consul:event:"
+	newLeader  = "consul:new-leader"
 	// maxMemberEvents and maxUserEvents wait for a slow reader.
 	maxMemberEvents, maxUserEvents = 4096, 256
 	// lookEvery is how often readers are asked to compare. It covers events

@@ -242,6 +242,12 @@ func (p *Pool) UserEvent(name string, payload []byte) error {
 	return nil
 }
 
+// AnnounceLeader tells every member which server leads now, as servers of the
+// original do. It is not delivered through Events.
+func (p *Pool) AnnounceLeader(name string) error {
+	return p.serf.UserEvent(newLeader, []byte(name), false)
+}
+
 // Coordinate is where this agent is in the network; an error if coordinates
 // are disabled.
 func (p *Pool) Coordinate() (*coordinate.Coordinate, error) { return p.serf.GetCoordinate() }

@@ -107,7 +107,7 @@ func (c *call) pool() (*gossip.Pool, error) {
 
 func (c *call) agentMembers() error {
 	switch segment := c.param("segment"); {
-	case segment != "" && c.has("wan") && c.param("wan") != "":
+	case segment != "" && segment != "_all" && c.param("wan") != "":
 		return model.Errorf(model.BadRequest, "Cannot provide a segment with wan=true")
 	case segment != "" && segment != "_all":
 		return model.Errorf(model.Internal, "Network segments are not supported in this version of Consul")

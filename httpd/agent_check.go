@@ -47,6 +47,9 @@ func (c *call) agentCheckRegister() error {
 	if err := c.decodeDefinition(&def); err != nil {
 		return err
 	}
+	if def.CheckID != "" { // known only within services
+		return model.Errorf(model.BadRequest, "Request decode failed: json: unknown field \"CheckID\"")
+	}
 	if def.Name == "" {
 		return model.Errorf(model.BadRequest, "Missing check name")
 	}

@@ -1,7 +1,6 @@
 package httpd
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 
@@ -97,7 +96,7 @@ func (t *table) find(method, path string) (*route, string, []string) {
 	}
 	var allowed []string
 	for _, r := range rows {
-		if r.method == method || (method == http.MethodHead && r.method == http.MethodGet) {
+		if r.method == method {
 			return r, name, nil
 		}
 		if !slices.Contains(allowed, r.method) {

@@ -19,6 +19,8 @@ const reconcileEvery = time.Minute
 // Pool is the gossip of the datacenter.
 type Pool interface {
 	Members() []gossip.Member
+	LocalMember() gossip.Member
+	AnnounceLeader(name string) error
 }
 
 // Members puts the members of the gossip pool into the catalog: alive ones
@@ -51,6 +53,9 @@ func (m *Members) Changed() {
 
 // Run reconciles until ctx ends.
 func (m *Members) Run(ctx context.Context) {
+	if err := m.pool.AnnounceLeader(m.pool.LocalMember().Name); err != nil {
+		m.logger.Warn("could not tell the members who leads", "error", err)
+	}
 	ticker := time.NewTicker(reconcileEvery)
 	defer ticker.Stop()
 	for {
@@ -111,7 +116,8 @@ func (m *Members) alive(ctx context.Context, member *gossip.Member) error {
 	}
 	r := m.registration(member, model.HealthPassing, model.SerfAliveOutput)
 	r.Service = service
-	if node != nil { // keep what the agent has told
+	// The agent itself may be telling more of its node at this moment.
+	if r.SkipNodeUpdate = node == nil || (node.Address == member.Addr && node.ID == member.ID()); !r.SkipNodeUpdate {
 		r.TaggedAddresses, r.NodeMeta, r.Locality = node.TaggedAddresses, node.Meta, node.Locality
 	}
 	m.logger.Info("member joined, marking health alive", "member", member.Name)
