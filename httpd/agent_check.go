@@ -48,7 +48,10 @@ func (c *call) agentCheckRegister() error {
 		return err
 	}
 	if def.CheckID != "" { // known only within services
-		return model.Errorf(model.BadRequest, "Request decode failed: json: unknown field \"CheckID\"")
+		return unknownField("CheckID")
+	}
+	if def.Script != "" {
+		return unknownField("Script")
 	}
 	if def.Name == "" {
 		return model.Errorf(model.BadRequest, "Missing check name")
@@ -66,6 +69,12 @@ func (c *call) agentCheckRegister() error {
 		return err
 	}
 	return c.empty(http.StatusOK)
+}
+
+// unknownField refuses a field that definitions have elsewhere. Script, above
+// all, is for files: it would be a program that comes over the network.
+func unknownField(name string) error {
+	return model.Errorf(model.BadRequest, "Request decode failed: json: unknown field %q", name)
 }
 
 // ownCheck checks the permission to change a check that may be there.

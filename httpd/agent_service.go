@@ -178,6 +178,11 @@ func (c *call) agentServiceRegister() error {
 	if err := c.decodeDefinition(&def); err != nil {
 		return err
 	}
+	for _, check := range def.AllChecks() {
+		if check.Script != "" {
+			return unknownField("Script")
+		}
+	}
 	if def.Token == "" {
 		def.Token = c.q.Token
 	}

@@ -78,7 +78,7 @@ type CheckDefinition struct {
 	// One of these says what kind of check it is.
 	ScriptArgs        []string `json:",omitempty"`
 	Args              []string `json:",omitempty"` // the same as ScriptArgs
-	Script            string   `json:",omitempty"` // deprecated: run by a shell
+	Script            string   `json:",omitempty"` // deprecated, in files only: run by a shell
 	HTTP              string   `json:",omitempty"`
 	TCP               string   `json:",omitempty"`
 	UDP               string   `json:",omitempty"`

@@ -57,12 +57,18 @@ type Question[T any] struct {
 	Key string
 	// Topics change whenever the answer may.
 	Topics []state.Topic
+	// Floats tells that the index of an answer may move while the answer, and
+	// so the topics, do not: that of nothing at all is the index of a whole
+	// table. Such answers are not shared. nil: none does.
+	Floats func(answer T) bool
 	// Eval answers from one version of the data.
 	Eval func(v *state.Version) (index uint64, answer T, err error)
 	// Filter removes what a token may not see. It must not change its
 	// argument. nil where Ask's caller has checked the permission.
 	Filter func(answer T, authz acl.Authorizer) T
 }
+
+func none[T any](list []T) bool { return len(list) == 0 }
 
 // Rendered is an answer in the form in which a door sends it.
 type Rendered[V any] struct {
@@ -173,6 +179,7 @@ func (a *asking[T, V]) fill(answer *view.Answer[V]) error {
 	if a.qu.Filter != nil && !a.authz.AllowsAll() {
 		value = a.qu.Filter(value, a.authz)
 	}
+	answer.Transient = a.qu.Floats != nil && a.qu.Floats(value)
 	r, err := a.render(value)
 	if err != nil {
 		return err

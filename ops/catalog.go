@@ -242,6 +242,7 @@ func (o *Ops) Instances(service string, tags []string, q *Query) Question[[]*mod
 	return Question[[]*model.ServiceNode]{
 		Key:    questionKey("instances", strings.ToLower(service), strings.Join(tags, "\x01"), q.Near, q.Filter, metaKey(q.NodeMeta)),
 		Topics: serviceTopics(service, q),
+		Floats: none[*model.ServiceNode],
 		Eval: func(v *state.Version) (uint64, []*model.ServiceNode, error) {
 			index, list := v.Instances(service)
 			list = keep(list, func(s *model.ServiceNode) bool {
@@ -280,7 +281,7 @@ func hasTags(have, want []string) bool {
 // node.
 func (o *Ops) NodeServices(node string, q *Query) Question[*model.NodeServiceList] {
 	return Question[*model.NodeServiceList]{
-		Key:    questionKey("node-services", node, q.Filter),
+		// Not shared: its index is that of whole tables, its topic the node.
 		Topics: nodeTopics(o.store.Current(), node),
 		Eval: func(v *state.Version) (uint64, *model.NodeServiceList, error) {
 			n := v.Node(node)

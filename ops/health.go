@@ -18,6 +18,7 @@ func (o *Ops) Health(service string, tags []string, passing bool, q *Query) Ques
 	return Question[[]*model.CheckServiceNode]{
 		Key:    questionKey("health", strings.ToLower(service), strings.Join(tags, "\x01"), pass, q.Near, q.Filter, metaKey(q.NodeMeta)),
 		Topics: serviceTopics(service, q),
+		Floats: none[*model.CheckServiceNode],
 		Eval: func(v *state.Version) (uint64, []*model.CheckServiceNode, error) {
 			index, list := v.Health(service)
 			list = keep(list, func(i *model.CheckServiceNode) bool {
@@ -45,7 +46,8 @@ func Passing(checks []*model.HealthCheck) bool {
 	return true
 }
 
-// checks completes a question whose answer is a list of checks.
+// checks completes a question whose answer is a list of checks. Without a key
+// it is not shared: the index is that of all checks, the topics may be fewer.
 func (o *Ops) checks(key string, topics []state.Topic, q *Query, get func(*state.Version) (uint64, []*model.HealthCheck)) Question[[]*model.HealthCheck] {
 	if q.Near != "" {
 		topics = append(topics, state.TopicCoordinates)
@@ -54,7 +56,7 @@ func (o *Ops) checks(key string, topics []state.Topic, q *Query, get func(*state
 		topics = append(topics, state.TopicNodes)
 	}
 	return Question[[]*model.HealthCheck]{
-		Key:    questionKey("checks", key, q.Near, q.Filter, metaKey(q.NodeMeta)),
+		Key:    key,
 		Topics: topics,
 		Eval: func(v *state.Version) (uint64, []*model.HealthCheck, error) {
 			index, list := get(v)
@@ -79,14 +81,14 @@ func (o *Ops) checks(key string, topics []state.Topic, q *Query, get func(*state
 
 // NodeChecks asks for the checks on a node.
 func (o *Ops) NodeChecks(node string, q *Query) Question[[]*model.HealthCheck] {
-	return o.checks("node\x00"+node, []state.Topic{state.TopicNode(node)}, q, func(v *state.Version) (uint64, []*model.HealthCheck) {
+	return o.checks("", []state.Topic{state.TopicNode(node)}, q, func(v *state.Version) (uint64, []*model.HealthCheck) {
 		return v.NodeChecks(node)
 	})
 }
 
 // ServiceChecks asks for the checks of a service's instances.
 func (o *Ops) ServiceChecks(service string, q *Query) Question[[]*model.HealthCheck] {
-	return o.checks("service\x00"+strings.ToLower(service), []state.Topic{state.TopicService(service)}, q, func(v *state.Version) (uint64, []*model.HealthCheck) {
+	return o.checks("", []state.Topic{state.TopicService(service)}, q, func(v *state.Version) (uint64, []*model.HealthCheck) {
 		return v.ServiceChecks(service)
 	})
 }
@@ -94,7 +96,7 @@ func (o *Ops) ServiceChecks(service string, q *Query) Question[[]*model.HealthCh
 // ChecksInState asks for the checks with a status, or with model.HealthAny for
 // all.
 func (o *Ops) ChecksInState(status string, q *Query) Question[[]*model.HealthCheck] {
-	return o.checks("state\x00"+status, []state.Topic{state.TopicChecks}, q, func(v *state.Version) (uint64, []*model.HealthCheck) {
+	return o.checks(questionKey("checks", status, q.Near, q.Filter, metaKey(q.NodeMeta)), []state.Topic{state.TopicChecks}, q, func(v *state.Version) (uint64, []*model.HealthCheck) {
 		return v.ChecksInState(status)
 	})
 }

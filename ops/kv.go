@@ -66,6 +66,7 @@ func (o *Ops) KVList(prefix string) Question[[]*model.KVPair] {
 	return Question[[]*model.KVPair]{
 		Key:    "kv-list\x00" + prefix,
 		Topics: []state.Topic{state.TopicPrefix(prefix)},
+		Floats: none[*model.KVPair],
 		Eval: func(v *state.Version) (uint64, []*model.KVPair, error) {
 			index, list := v.KVList(prefix)
 			return index, list, nil
@@ -81,6 +82,7 @@ func (o *Ops) KVKeys(prefix, separator string) Question[[]string] {
 	return Question[[]string]{
 		Key:    "kv-keys\x00" + prefix + "\x00" + separator,
 		Topics: []state.Topic{state.TopicPrefix(prefix)},
+		Floats: none[string],
 		Eval: func(v *state.Version) (uint64, []string, error) {
 			index, keys := v.KVKeys(prefix, separator)
 			return index, keys, nil

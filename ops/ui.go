@@ -54,12 +54,12 @@ func catalogIndex(v *state.Version) uint64 {
 
 // NodeDumps asks for all nodes (name ""), or for one, with everything.
 func (o *Ops) NodeDumps(name string, q *Query) Question[[]*NodeDump] {
-	topics := []state.Topic{state.TopicNodes, state.TopicServices, state.TopicChecks}
+	topics, key := []state.Topic{state.TopicNodes, state.TopicServices, state.TopicChecks}, questionKey("ui-nodes", q.Filter)
 	if name != "" {
-		topics = nodeTopics(o.store.Current(), name)
+		topics, key = nodeTopics(o.store.Current(), name), ""
 	}
 	return Question[[]*NodeDump]{
-		Key:    questionKey("ui-nodes", name, q.Filter),
+		Key:    key,
 		Topics: topics,
 		Eval: func(v *state.Version) (uint64, []*NodeDump, error) {
 			nodes := []*model.Node{}

@@ -23,6 +23,8 @@ type Answer[V any] struct {
 	Index uint64 // X-Consul-Index
 	Size  int    // bytes that it occupies, for the bound of the cache
 	Watch Watch
+	// Transient answers are not kept: who asks next has them made anew.
+	Transient bool
 
 	refs atomic.Int64 // the cache and everybody who holds it
 }
@@ -99,6 +101,10 @@ func (c *Cache[V]) Get(key string, render func() (*Answer[V], error)) (*Answer[V
 		return nil, err
 	}
 	c.renders.Add(1)
+	if a.Transient {
+		a.refs.Store(1)
+		return a, nil
+	}
 	a.refs.Store(2) // the cache's and the caller's
 	if old := e.answer.Swap(a); old != nil {
 		old.Release()
