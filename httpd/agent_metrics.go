@@ -1,7 +1,10 @@
 package httpd
 
 import (
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"bytes"
+	"net/http"
+
+	"github.com/prometheus/common/expfmt"
 
 	"muster/acl"
 	"muster/internal/host"
@@ -15,11 +18,9 @@ func (c *call) agentMetrics() error {
 	m := c.door.cfg.Meter
 	if c.param("format") == "prometheus" {
 		if !m.Prometheus() {
-			return c.text(415, "Prometheus is not enabled since its retention time is not positive")
+			return c.text(http.StatusUnsupportedMediaType, "Prometheus is not enabled since its retention time is not positive")
 		}
-		c.wrote = true
-		promhttp.HandlerFor(m.Gatherer(), promhttp.HandlerOpts{}).ServeHTTP(c.w, c.r)
-		return nil
+		return c.prometheus()
 	}
 	summary, err := m.Summary()
 	if err != nil {
@@ -27,6 +28,25 @@ func (c *call) agentMetrics() error {
 	}
 	return c.json(summary)
 }
+
+// prometheus writes the text form of all metrics (version 0.0.4).
+func (c *call) prometheus() error {
+	families, err := c.door.cfg.Meter.Gatherer().Gather()
+	if err != nil {
+		return err
+	}
+	var buf bytes.Buffer
+	enc := expfmt.NewEncoder(&buf, expfmt.NewFormat(expfmt.TypeTextPlain))
+	for _, f := range families {
+		if err := enc.Encode(f); err != nil {
+			return err
+		}
+	}
+	c.w.Header()["Content-Type"] = hPrometheus
+	return c.send(http.StatusOK, buf.Bytes())
+}
+
+var hPrometheus = []string{"text/plain; version=0.0.4; charset=utf-8"}
 
 func (c *call) agentHost() error {
 	if err := c.may(acl.Operator, "", acl.Read); err != nil {

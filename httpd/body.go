@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"muster/ops"
 )
@@ -51,6 +52,7 @@ func ask[T any](c *call, qu ops.Question[T]) error {
 
 // askWith is ask with a rendering of its own.
 func askWith[T any](c *call, qu ops.Question[T], render func(T) (*body, error)) error {
+	waited := c.stopwatch()
 	b, meta, err := ops.Ask(c.context(), c.door.cfg.Ops, c.door.answers, &c.q, qu, func(v T) (ops.Rendered[*body], error) {
 		b, err := render(v)
 		if err != nil {
@@ -62,10 +64,20 @@ func askWith[T any](c *call, qu ops.Question[T], render func(T) (*body, error)) 
 	if err != nil {
 		return err
 	}
+	c.noteCached(waited())
 	if b.missing {
 		return c.empty(http.StatusNotFound)
 	}
 	return c.sendJSON(http.StatusOK, b)
+}
+
+// stopwatch tells whether a blocking query has had to wait.
+func (c *call) stopwatch() func() bool {
+	if c.q.MinIndex == 0 {
+		return func() bool { return false }
+	}
+	began := time.Now()
+	return func() bool { return time.Since(began) > 10*time.Millisecond }
 }
 
 // context ends when the caller goes away or the agent stops.

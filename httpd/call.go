@@ -75,6 +75,9 @@ func (c *call) parseQuery() error {
 	if err := c.parseMode(); err != nil {
 		return err
 	}
+	if err := c.checkCacheControl(); err != nil {
+		return err
+	}
 	c.q.Filter = c.param("filter")
 	if near := c.param("near"); near == "_agent" {
 		c.q.Near = c.door.cfg.NodeName
@@ -192,8 +195,13 @@ var (
 
 // setMeta writes the headers of an answer's meta data.
 func (c *call) setMeta(m ops.Meta) {
+	c.w.Header()["X-Consul-Index"] = []string{strconv.FormatUint(max(m.Index, 1), 10)}
+	c.setContact(m)
+}
+
+// setContact writes the headers that tell how current an answer is.
+func (c *call) setContact(m ops.Meta) {
 	h := c.w.Header()
-	h["X-Consul-Index"] = []string{strconv.FormatUint(max(m.Index, 1), 10)}
 	h["X-Consul-Knownleader"] = hFalse
 	if m.KnownLeader {
 		h["X-Consul-Knownleader"] = hTrue

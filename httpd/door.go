@@ -68,6 +68,7 @@ type Door struct {
 	cfg     Config
 	answers *view.Cache[*body]
 	table   *table
+	asked   asked
 	// constant headers of every answer under /v1
 	policy []string
 }

@@ -39,7 +39,7 @@ func sessionRoutes() []route {
 
 func catalogRoutes() []route {
 	read := func(path string, handle func(*call) error) route {
-		return route{method: "GET", path: path, place: relay.Server, rule: filtered(acl.Service), handle: handle, blocking: true, discovery: true}
+		return route{method: "GET", path: path, place: relay.Server, rule: filtered(acl.Service), handle: handle, blocking: true, discovery: true, cached: true}
 	}
 	return []route{
 		{method: "PUT", path: "/v1/catalog/register", place: relay.Leader, rule: must(acl.Node, acl.Write), handle: (*call).catalogRegister},
@@ -55,7 +55,7 @@ func catalogRoutes() []route {
 
 func healthRoutes() []route {
 	read := func(path string, handle func(*call) error) route {
-		return route{method: "GET", path: path, place: relay.Server, rule: filtered(acl.Service), handle: handle, blocking: true, discovery: true}
+		return route{method: "GET", path: path, place: relay.Server, rule: filtered(acl.Service), handle: handle, blocking: true, discovery: true, cached: true}
 	}
 	return []route{
 		read("/v1/health/node/", (*call).healthNode),

@@ -26,6 +26,8 @@ type route struct {
 	// discovery routes tell their consistency, and are stale by default where
 	// the configuration says so.
 	discovery bool
+	// cached routes tell with ?cached whether they were asked before.
+	cached bool
 }
 
 // rule says how a route is guarded.

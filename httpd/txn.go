@@ -109,6 +109,7 @@ func (c *call) txn() error {
 		return c.jsonStatus(status, answer)
 	}
 	meta := c.door.cfg.Ops.Meta(c.q.Mode)
+	c.setContact(meta)
 	read := txnReadAnswer{txnAnswer: answer, LastContact: meta.LastContact.Milliseconds(), KnownLeader: meta.KnownLeader}
 	if c.q.Mode == ops.Stale || c.q.Mode == ops.Consistent {
 		read.ConsistencyLevel = hModes[c.q.Mode][0]

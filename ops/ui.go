@@ -126,7 +126,7 @@ func summarize(v *state.Version, datacenter, expr string) ([]*ServiceSummary, er
 		next++
 		sum, ok := byName[s.Service]
 		if !ok {
-			sum = &ServiceSummary{Kind: s.Kind, Name: s.Service, Datacenter: datacenter, Tags: []string{}, Nodes: []string{}, ExternalSources: []string{}}
+			sum = &ServiceSummary{Kind: s.Kind, Name: s.Service, Datacenter: datacenter, Nodes: []string{}}
 			byName[s.Service] = sum
 			list = append(list, sum)
 		}
