@@ -28,6 +28,7 @@ type Agent struct {
 	mu       sync.Mutex // guards what follows
 	answers  map[string]http.HandlerFunc
 	requests []string
+	cluster  *KV
 }
 
 // Start starts the agent; it ends with the test.
@@ -76,12 +77,15 @@ func (a *Agent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if answer == nil {
 		answer = a.answers[r.Method+" "+r.URL.Path]
 	}
+	cluster := a.cluster
 	a.mu.Unlock()
-	if answer == nil {
+	switch {
+	case answer != nil:
+		answer(w, r)
+	case cluster != nil && cluster.serve(w, r):
+	default:
 		http.NotFound(w, r)
-		return
 	}
-	answer(w, r)
 }
 
 // On answers a request, such as "GET /v1/agent/self", by a function. With a

@@ -31,7 +31,20 @@ type Lock struct {
 	holders, monitorRetry                    int
 	name                                     string
 	timeout, try                             time.Duration
+
+	// start starts the command; tests that need virtual time have another.
+	start func(child.Spec) (process, error)
 }
+
+// process is the command while it runs.
+type process interface {
+	Done() <-chan struct{}
+	Err() error
+	Signal(os.Signal)
+	Stop(grace time.Duration)
+}
+
+func startChild(s child.Spec) (process, error) { return child.Start(s) }
 
 // Doc describes the command.
 func (l *Lock) Doc() command.Doc {
@@ -210,7 +223,11 @@ func (l *Lock) runChild(c *command.Call, lost <-chan struct{}, signals <-chan os
 		spec.Stdin, spec.Terminal = c.Stdin, true
 	}
 	l.say(c, "Starting handler '"+strings.Join(c.Args[1:], " ")+"'")
-	process, err := child.Start(spec)
+	start := l.start
+	if start == nil {
+		start = startChild
+	}
+	process, err := start(spec)
 	if err != nil {
 		return c.Fail("Error executing handler: %s", err)
 	}
