@@ -372,15 +372,16 @@ func TestConvergence(t *testing.T) {
 			c := newFakeCatalog()
 			cfg := testConfig(t, c)
 			cfg.Logger = nil
-			a := start(t, cfg)
 			failing := 0
+			luck := rand.New(rand.NewPCG(seed, 2))
 			c.fail = func(string) error {
-				if failing > 0 && r.IntN(3) > 0 {
+				if failing > 0 && luck.IntN(3) > 0 {
 					failing--
-					return []error{model.ErrNoLeader, model.ErrDenied, errors.New("x")}[r.IntN(3)]
+					return []error{model.ErrNoLeader, model.ErrDenied, errors.New("x")}[luck.IntN(3)]
 				}
 				return nil
 			}
+			a := start(t, cfg)
 			for range 200 {
 				n := r.IntN(5)
 				id := fmt.Sprint("web", n)
@@ -437,4 +438,36 @@ func equalToCatalog(t *testing.T, a *Agent, c *fakeCatalog) {
 			t.Errorf("check %s: %+v here, %+v in the catalog", id, hc, theirs)
 		}
 	}
+}
+
+// TestJSONOnItsWay: what goes over the wire comes back with other Go types.
+func TestJSONOnItsWay(t *testing.T) {
+	ours := &model.NodeService{ID: "p", Kind: model.KindConnectProxy, Proxy: model.ProxyConfig{
+		Config: map[string]any{"port": 9191, "list": []string{"a"}}, Upstreams: []model.Upstream{},
+	}}
+	theirs := ours.Clone()
+	theirs.CreateIndex, theirs.Tags, theirs.Meta = 7, []string{}, map[string]string{}
+	theirs.Proxy.Config = map[string]any{"port": 9191.0, "list": []any{"a"}}
+	theirs.Proxy.Upstreams = nil
+	if !sameService(ours, theirs) {
+		t.Error("the same service counts as another")
+	}
+	theirs.Proxy.Config["port"] = 9192.0
+	if sameService(ours, theirs) {
+		t.Error("another service counts as the same")
+	}
+}
+
+func TestSyncNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeCatalog()
+		a := start(t, testConfig(t, c))
+		synctest.Wait()
+		c.edit(func() { c.node.Address = "elsewhere" })
+		a.SyncNow()
+		synctest.Wait()
+		if c.node.Address != "10.0.0.1" {
+			t.Error("not repaired at once")
+		}
+	})
 }
