@@ -12,6 +12,7 @@ import (
 
 	"muster/acl"
 	"muster/config"
+	"muster/dnsd"
 	"muster/gossip"
 	"muster/httpd"
 	"muster/internal/log"
@@ -22,6 +23,7 @@ import (
 	"muster/ops"
 	"muster/quorum"
 	"muster/relay"
+	"muster/rexec"
 	"muster/state"
 )
 
@@ -46,8 +48,12 @@ type Agent struct {
 	events *ops.Events
 	relay  *relay.Relay
 	leader *leader.Leader
-	local  *local.Agent
-	door   *httpd.Door
+	// membersChanged has the leader's duty look at the members again.
+	membersChanged func()
+	local          *local.Agent
+	rexec          *rexec.Runner // nil unless it is allowed
+	door           *httpd.Door
+	dns            *dnsd.Server // nil where DNS is off
 
 	// left is closed when somebody asked the agent to leave over the API.
 	left     chan struct{}
@@ -88,6 +94,9 @@ func Start(cfg *config.Config, logs *log.Log, load Loader) (_ *Agent, err error)
 		{"operations", a.startOps},
 		{"leader's duties", a.startLeader},
 		{"local registrations", a.startLocal},
+		{"remote exec", a.startRexec},
+		{"events", a.startEvents},
+		{"DNS", a.startDNS},
 		{"HTTP", a.startHTTP},
 		{"joining", a.startJoin},
 	} {
@@ -187,7 +196,7 @@ func (a *Agent) startLeader() error {
 	l := leader.Start(a.quorum, logger, members, sessions, leader.NewTombstones(a.quorum, a.store, logger))
 	a.leader = l
 	a.onStop(l.Close)
-	a.running.Go(func() { a.followGossip(members.Changed) })
+	a.membersChanged = members.Changed
 	return nil
 }
 

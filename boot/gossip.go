@@ -12,6 +12,7 @@ import (
 	"muster/gossip"
 	"muster/model"
 	"muster/ops"
+	"muster/rexec"
 )
 
 func (a *Agent) startGossip() error {
@@ -80,11 +81,17 @@ func texts(prefixes []netip.Prefix) []string {
 	return out
 }
 
+// startEvents begins to listen to gossip, once everybody is there who is told.
+func (a *Agent) startEvents() error {
+	a.running.Go(a.followGossip)
+	return nil
+}
+
 // followGossip hands on what the pool of this datacenter tells.
-func (a *Agent) followGossip(membersChanged func()) {
+func (a *Agent) followGossip() {
 	for e := range a.lan.Events() {
 		if e.Type != gossip.EventUser {
-			membersChanged()
+			a.membersChanged()
 			continue
 		}
 		ev, err := ops.DecodeEvent(e.User.Payload)
@@ -93,7 +100,11 @@ func (a *Agent) followGossip(membersChanged func()) {
 			continue
 		}
 		ev.Name, ev.LTime = e.User.Name, e.User.LTime
-		a.events.Receive(ev)
+		if ev.Name != rexec.EventName {
+			a.events.Receive(ev)
+		} else if a.concerns(ev) && a.rexec != nil {
+			a.rexec.Handle(ev)
+		}
 	}
 }
 

@@ -57,6 +57,9 @@ func (a *Agent) reload() error {
 	if err := a.quorum.Reload(snapshotPolicy(next)); err != nil {
 		return err
 	}
+	if a.dns != nil {
+		a.dns.SetConfig(dnsConfig(next))
+	}
 	a.local.SetMeta(nodeMeta(next.Node.Meta))
 	a.local.SetDiscardOutput(next.Check.DiscardOutput)
 	for _, c := range config.Diff(a.config(), next) {

@@ -57,10 +57,11 @@ func (e *Events) Fire(token string, ev *model.UserEvent) error {
 	return e.broadcast(ev)
 }
 
-// Receive takes an event that came by gossip.
-func (e *Events) Receive(ev *model.UserEvent) {
+// Receive takes an event that came by gossip. It tells whether the event
+// concerns this agent.
+func (e *Events) Receive(ev *model.UserEvent) bool {
 	if !e.concerns(ev) {
-		return
+		return false
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -70,6 +71,7 @@ func (e *Events) Receive(ev *model.UserEvent) {
 	}
 	close(e.changed)
 	e.changed = make(chan struct{})
+	return true
 }
 
 // EventFilter picks events by name and by the filters that they carry.

@@ -47,7 +47,7 @@ type Ops struct {
 	lockDelays *lockDelays
 	members    Members
 	snapshots  Snapshots
-	renewed    func(session *model.Session)
+	renewed    func(session *model.Session) bool
 }
 
 // Config is what Ops are made of.
@@ -61,8 +61,9 @@ type Config struct {
 	Limits     Limits
 	// Jitter returns a random duration below its argument.
 	Jitter func(time.Duration) time.Duration
-	// Renewed is called when a session was renewed on this server.
-	Renewed func(*model.Session)
+	// Renewed begins the TTL of a session anew, on the leader. It is false when
+	// the session is being ended: it is to be taken for gone.
+	Renewed func(*model.Session) bool
 }
 
 // New makes the operations.

@@ -115,8 +115,8 @@ func (o *Ops) SessionRenew(ctx context.Context, token, id string) (*model.Sessio
 	if err := o.allow(token, acl.Session, s.Node, acl.Write); err != nil {
 		return nil, err
 	}
-	if o.renewed != nil {
-		o.renewed(s)
+	if o.renewed != nil && !o.renewed(s) {
+		return nil, nil
 	}
 	return s, nil
 }
