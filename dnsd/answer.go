@@ -15,7 +15,9 @@ const none = -1
 // all records that may be in the answer section, of which each reply has some,
 // and what goes with them. It never changes once it is built.
 type Answer struct {
-	owner   string // the name that was asked, in lower case
+	// owner is the name that was asked, in lower case. Records with it are
+	// sent under the name as it was asked. "": there are none.
+	owner   string
 	rcode   int
 	records []record
 	sets    []set
@@ -27,6 +29,7 @@ type Answer struct {
 	// would not show it either.
 	limit int
 	srv   bool // records are SRV, of which TCP takes fewer
+	chain bool // records are a CNAME record and what it leads to
 	// external: some records name hosts that must be resolved first, so that
 	// the answer is not what is sent.
 	external bool

@@ -106,6 +106,9 @@ func parseHost(text string) (addr netip.Addr, host string, ok bool) {
 func (r *renderer) service(f *Facts) *Answer {
 	r.ttl = r.serviceTTL(r.l.name)
 	r.a.shuffle, r.a.ownTTL, r.a.ttl = true, true, r.ttl
+	if r.a.srv = r.qtype == dns.TypeSRV; !r.a.srv {
+		r.a.limit = r.DNS.ARecordLimit
+	}
 	found := false
 	hosts, srv := newHosts(r), newSRV(r)
 	for _, i := range f.Instances {
@@ -118,7 +121,7 @@ func (r *renderer) service(f *Facts) *Answer {
 			continue
 		}
 		found = true
-		if r.qtype == dns.TypeSRV {
+		if r.a.srv {
 			srv.add(i.Node, p, weight)
 		} else {
 			hosts.add(p)
@@ -161,7 +164,6 @@ type hosts struct {
 }
 
 func newHosts(r *renderer) *hosts {
-	r.a.limit = r.DNS.ARecordLimit
 	return &hosts{renderer: r, addrs: map[netip.Addr]bool{}, names: map[string]bool{}}
 }
 
@@ -213,7 +215,6 @@ type srvKey struct {
 }
 
 func newSRV(r *renderer) *srvs {
-	r.a.srv = r.qtype == dns.TypeSRV
 	return &srvs{renderer: r, records: map[srvKey]bool{}, addrs: map[string]int32{}, texts: map[string]int32{}}
 }
 
@@ -319,7 +320,7 @@ const maxServers = 3
 
 // servers renders the NS records of the zone, with the addresses of each.
 func (r *renderer) servers(f *Facts) *Answer {
-	r.a.shuffle, r.a.limit = true, maxServers
+	r.a.shuffle, r.a.limit, r.a.owner = true, maxServers, ""
 	r.ttl = r.nodeTTL()
 	seen := map[string]bool{}
 	for _, i := range f.Instances {
@@ -338,7 +339,7 @@ func (r *renderer) servers(f *Facts) *Answer {
 		if addr.IsValid() {
 			addrs = r.a.addSet([]dns.RR{addressRecord(full, addr, r.ttl)}, false)
 		}
-		r.a.add(&dns.NS{Hdr: header(r.a.owner, dns.TypeNS, r.ttl), Ns: full}, addrs, none)
+		r.a.add(&dns.NS{Hdr: header(r.zone.name, dns.TypeNS, r.ttl), Ns: full}, addrs, none)
 	}
 	return r.a
 }
@@ -350,14 +351,17 @@ func isHostName(name string) bool {
 	}) < 0
 }
 
-// addr renders the answer about a name that is made from an address.
+// addr renders the answer about a name that is made from an address. The
+// record has it in lower case, as in the original.
 func (r *renderer) addr() *Answer {
 	addr, exists := parseAddr(r.l.name)
 	if !exists {
 		return nameError(r.a.owner, r.settings)
 	}
 	if addr.IsValid() {
-		r.a.add(addressRecord(r.a.owner, addr, r.nodeTTL()), none, none)
+		name := r.a.owner
+		r.a.owner = ""
+		r.a.add(addressRecord(name, addr, r.nodeTTL()), none, none)
 	}
 	return r.a
 }

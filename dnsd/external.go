@@ -2,6 +2,7 @@ package dnsd
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 
@@ -12,10 +13,7 @@ const (
 	// maxAliases is how many names in our own zones a chain of CNAME records
 	// may lead through.
 	maxAliases = 3
-	// maxChain is how many records behind a CNAME are for those who don't
-	// tell how much they can take.
-	maxChain = 5
-	// maxLinks is the same for everybody.
+	// maxLinks is how many records a chain has at most.
 	maxLinks = 64
 	// maxTargets is for how many targets of SRV records one reply has
 	// addresses looked up outside of the catalog.
@@ -48,8 +46,7 @@ func (s *Server) resolve(ctx context.Context, w *worker, x *question, a *Answer,
 		c.records = rest
 		return c
 	}
-	c.records = c.records[:1]
-	c.limit = 0
+	c.records, c.limit, c.chain = c.records[:1], 0, true
 	if x.q.Qtype == dns.TypeCNAME {
 		return c
 	}
@@ -111,11 +108,11 @@ func (s *Server) chain(ctx context.Context, x *question, host string, depth int)
 	} else {
 		rrs = s.recursorChain(ctx, x.set, host, qtype)
 	}
-	most := maxLinks
-	if x.req != nil && x.req.IsEdns0() == nil {
-		most = maxChain
+	leads := slices.ContainsFunc(rrs, func(rr dns.RR) bool { return rr.Header().Rrtype == qtype })
+	if !leads {
+		return nil
 	}
-	return rrs[:min(len(rrs), most)]
+	return rrs[:min(len(rrs), maxLinks)]
 }
 
 // ownChain is the chain of a name in a zone of ours.

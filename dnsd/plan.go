@@ -14,6 +14,7 @@ const (
 	clearUDP    = 7
 	clearTCP    = 12
 	maxPlainUDP = 8    // answers to those who don't tell how much they can take
+	maxChain    = 5    // the same, if they are a chain behind a CNAME
 	maxRecords  = 4096 // answers over TCP
 	maxSRV      = 1024 // the same, if they are SRV
 )
@@ -52,6 +53,9 @@ func (s *settings) limits(k asker, a *Answer) limits {
 		l.size, l.clear, l.count = minUDP, clearUDP, maxPlainUDP
 		if n := s.DNS.UDPAnswerLimit; n > 0 {
 			l.count = min(n, l.count)
+		}
+		if a.chain {
+			l.count = min(maxChain, l.count)
 		}
 	}
 	return l

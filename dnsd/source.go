@@ -132,6 +132,7 @@ func ownerFacts(o *ops.Owners) *Facts {
 
 func hold[T any](ctx context.Context, s *opsSource, q *ops.Query, key string, qu ops.Question[T], render func(T) *Answer) (Held, error) {
 	qu.Key = key
+	qu.Floats = nil // it matters to those who are told an index
 	h, err := ops.Hold(ctx, s.ops, s.cache, q, qu, func(v T) (ops.Rendered[*Answer], error) {
 		a := render(v)
 		return ops.Rendered[*Answer]{Value: a, Size: a.Size()}, nil
