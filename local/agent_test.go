@@ -186,21 +186,21 @@ func TestMaintenance(t *testing.T) {
 		must(t, a.SetServiceMaintenance("web1", true, "", ""))
 		synctest.Wait()
 		want := &model.HealthCheck{Node: "n1", CheckID: "_node_maintenance", Name: "Node Maintenance Mode", Status: "critical", Notes: "upgrade", Type: "maintenance"}
-		if got := c.checks["_node_maintenance"]; !reflect.DeepEqual(got, want) {
+		if got := c.seen().checks["_node_maintenance"]; !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v", got)
 		}
 		want = &model.HealthCheck{
 			Node: "n1", CheckID: "_service_maintenance:web1", Name: "Service Maintenance Mode", Status: "critical",
 			Notes: model.DefaultServiceReason, Type: "maintenance", ServiceID: "web1", ServiceName: "web",
 		}
-		if got := c.checks["_service_maintenance:web1"]; !reflect.DeepEqual(got, want) {
+		if got := c.seen().checks["_service_maintenance:web1"]; !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v", got)
 		}
 		must(t, a.AddService(web(1), SourceAPI, true)) // does not end it
 		must(t, a.SetNodeMaintenance(false, "", ""))
 		must(t, a.SetNodeMaintenance(false, "", ""))
 		synctest.Wait()
-		if got := slices.Sorted(maps.Keys(c.checks)); fmt.Sprint(got) != "[_service_maintenance:web1 service:web1]" {
+		if got := slices.Sorted(maps.Keys(c.seen().checks)); fmt.Sprint(got) != "[_service_maintenance:web1 service:web1]" {
 			t.Errorf("left: %q", got)
 		}
 		must(t, a.SetServiceMaintenance("web1", false, "", ""))
@@ -307,7 +307,7 @@ func TestSidecar(t *testing.T) {
 		}
 		must(t, a.RemoveService("web1"))
 		synctest.Wait()
-		if got := slices.Sorted(maps.Keys(c.services)); fmt.Sprint(got) != "[web2 web2-sidecar-proxy]" {
+		if got := slices.Sorted(maps.Keys(c.seen().services)); fmt.Sprint(got) != "[web2 web2-sidecar-proxy]" {
 			t.Errorf("left: %q", got)
 		}
 	})
@@ -348,10 +348,10 @@ func TestReload(t *testing.T) {
 			if onDisk {
 				services, checks = "[web1 web3 web9]", "[_node_maintenance _service_maintenance:web1 api late service:web1 service:web3 service:web9]"
 			}
-			if got := slices.Sorted(maps.Keys(c.services)); fmt.Sprint(got) != services || !slices.Equal(got, slices.Sorted(maps.Keys(a.Services()))) {
+			if got := slices.Sorted(maps.Keys(c.seen().services)); fmt.Sprint(got) != services || !slices.Equal(got, slices.Sorted(maps.Keys(a.Services()))) {
 				t.Errorf("services %q", got)
 			}
-			if got := slices.Sorted(maps.Keys(c.checks)); fmt.Sprint(got) != checks || !slices.Equal(got, sortedChecks(a)) {
+			if got := slices.Sorted(maps.Keys(c.seen().checks)); fmt.Sprint(got) != checks || !slices.Equal(got, sortedChecks(a)) {
 				t.Errorf("checks %q", got)
 			}
 			for _, id := range []string{"service:web1", "late"} {

@@ -3,7 +3,9 @@ package local
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -150,6 +152,16 @@ func (c *fakeCatalog) edit(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f()
+}
+
+// seen is a copy of what the catalog says, to be looked at.
+func (c *fakeCatalog) seen() *fakeCatalog {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &fakeCatalog{
+		node: c.node, services: maps.Clone(c.services), checks: maps.Clone(c.checks),
+		tokens: slices.Clone(c.tokens), most: c.most,
+	}
 }
 
 func (c *fakeCatalog) status(check string) string {

@@ -54,7 +54,7 @@ func TestChangesOnTheirWayAreJoined(t *testing.T) {
 		if w := c.took(); fmt.Sprint(w) != "[register service web1 +1 checks register service web1 +1 checks]" {
 			t.Errorf("wrote %q", w)
 		}
-		if p := c.services["web1"].Port; p != 129 {
+		if p := c.seen().services["web1"].Port; p != 129 {
 			t.Errorf("port %d", p)
 		}
 	})
@@ -87,10 +87,10 @@ func TestFullSyncRepairs(t *testing.T) {
 		if !slices.Equal(w, want) {
 			t.Errorf("wrote %q, want %q", w, want)
 		}
-		if c.services["consul"] == nil || c.checks[model.SerfHealthID] == nil || c.checks["consul-check"] == nil {
+		if c.seen().services["consul"] == nil || c.seen().checks[model.SerfHealthID] == nil || c.seen().checks["consul-check"] == nil {
 			t.Error("what the leader registers is gone")
 		}
-		if c.node.Meta["rack"] != "r7" || c.services["web1"].Port != 80 || c.status("disk") != "critical" {
+		if c.seen().node.Meta["rack"] != "r7" || c.seen().services["web1"].Port != 80 || c.status("disk") != "critical" {
 			t.Error("not repaired")
 		}
 	})
@@ -114,7 +114,7 @@ func TestTagsOfTheCatalogWin(t *testing.T) {
 		add("free", true) // nothing new: the tags stay
 		time.Sleep(2 * time.Minute)
 		for id, want := range map[string]string{"own": "local", "free": "remote"} {
-			if got := a.Service(id).Tags[0] + " " + c.services[id].Tags[0] + " " + a.Check("service:" + id).ServiceTags[0]; got != want+" "+want+" "+want {
+			if got := a.Service(id).Tags[0] + " " + c.seen().services[id].Tags[0] + " " + a.Check("service:" + id).ServiceTags[0]; got != want+" "+want+" "+want {
 				t.Errorf("%s: %s, want %s", id, got, want)
 			}
 		}
@@ -169,16 +169,18 @@ func TestRetries(t *testing.T) {
 		for i := range want {
 			want[i] *= time.Second
 		}
-		if !slices.Equal(tries, want) {
-			t.Errorf("tried at %v, want %v", tries, want)
+		tried := func() (at []time.Duration) {
+			c.edit(func() { at, tries = tries, nil })
+			return at
+		}
+		if at := tried(); !slices.Equal(at, want) {
+			t.Errorf("tried at %v, want %v", at, want)
 		}
 		a.ServersUp()
-		synctest.Wait()
-		n := len(tries)
 		time.Sleep(1500 * time.Millisecond)
 		synctest.Wait()
-		if len(tries) != n+1 {
-			t.Error("not tried again when servers had come back")
+		if at := tried(); len(at) != 1 {
+			t.Errorf("tried at %v when servers had come back", at)
 		}
 		time.Sleep(3 * time.Minute)
 		if c.status("service:web1") != "critical" {
@@ -215,10 +217,12 @@ func TestOneRefusalHoldsNothingUp(t *testing.T) {
 				t.Errorf("%s: others are held up", name)
 			}
 			time.Sleep(10*time.Second - 1)
-			if again := refusals > 1; again != (name == "failed") {
-				t.Errorf("%s: tried %d times", name, refusals)
-			}
-			c.edit(func() { c.fail = nil })
+			c.edit(func() {
+				if again := refusals > 1; again != (name == "failed") {
+					t.Errorf("%s: tried %d times", name, refusals)
+				}
+				c.fail = nil
+			})
 			time.Sleep(76 * time.Second)
 			if c.status("service:web1") != "critical" {
 				t.Errorf("%s: not registered in the end", name)
@@ -250,14 +254,14 @@ func TestOutputsAreDeferred(t *testing.T) {
 		if d := time.Since(begin); d < 150*time.Second || d > 450*time.Second {
 			t.Errorf("pushed after %v", d)
 		}
-		if o := c.checks["service:web1"].Output; o != "output 148" {
+		if o := c.seen().checks["service:web1"].Output; o != "output 148" {
 			t.Errorf("pushed %q", o)
 		}
 		// A change of the state takes the output along at once.
 		must(t, a.UpdateTTL("service:web2", model.HealthCritical, "x"))
 		must(t, a.UpdateTTL("service:web2", model.HealthPassing, "y"))
 		synctest.Wait()
-		if o := c.checks["service:web2"].Output; o != "y" {
+		if o := c.seen().checks["service:web2"].Output; o != "y" {
 			t.Errorf("pushed %q", o)
 		}
 		time.Sleep(10 * time.Minute)
@@ -286,9 +290,11 @@ func TestFullSyncScales(t *testing.T) {
 		cfg.ClusterSize = func() int { return 512 }
 		start(t, cfg)
 		time.Sleep(time.Hour)
-		if reads < 15 || reads > 25 {
-			t.Errorf("%d full syncs in an hour, want about 20", reads)
-		}
+		c.edit(func() {
+			if reads < 15 || reads > 25 {
+				t.Errorf("%d full syncs in an hour, want about 20", reads)
+			}
+		})
 	})
 }
 
@@ -328,8 +334,8 @@ func TestManyServicesAndChecks(t *testing.T) {
 			must(t, a.AddService(web(i), SourceAPI, false))
 		}
 		time.Sleep(time.Second)
-		if len(c.services) != 101 || len(c.checks) != 400 {
-			t.Errorf("%d services, %d checks", len(c.services), len(c.checks))
+		if len(c.seen().services) != 101 || len(c.seen().checks) != 400 {
+			t.Errorf("%d services, %d checks", len(c.seen().services), len(c.seen().checks))
 		}
 		w := c.took()
 		if len(w) != 1+101+3 || w[0] != "register node" {
@@ -340,10 +346,10 @@ func TestManyServicesAndChecks(t *testing.T) {
 				t.Errorf("late: %q", more)
 			}
 		}
-		if c.most != pushers {
-			t.Errorf("%d requests at a time", c.most)
+		if c.seen().most != pushers {
+			t.Errorf("%d requests at a time", c.seen().most)
 		}
-		if n := slices.Index(c.tokens, "t2"); n < 102 {
+		if n := slices.Index(c.seen().tokens, "t2"); n < 102 {
 			t.Errorf("request %d had the token of the last check", n)
 		}
 	})
@@ -357,7 +363,7 @@ func TestNodeMeta(t *testing.T) {
 		a.SetMeta(map[string]string{"rack": "r8"})
 		a.SetMeta(map[string]string{"rack": "r8"})
 		synctest.Wait()
-		if w := c.took(); fmt.Sprint(w) != "[register node register node]" || c.node.Meta["rack"] != "r8" || a.Meta()["rack"] != "r8" {
+		if w := c.took(); fmt.Sprint(w) != "[register node register node]" || c.seen().node.Meta["rack"] != "r8" || a.Meta()["rack"] != "r8" {
 			t.Errorf("wrote %q", w)
 		}
 	})
@@ -423,8 +429,7 @@ func TestConvergence(t *testing.T) {
 func equalToCatalog(t *testing.T, a *Agent, c *fakeCatalog) {
 	t.Helper()
 	services, checks := a.Services(), a.Checks()
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c = c.seen()
 	if len(services) != len(c.services) || len(checks) != len(c.checks) {
 		t.Errorf("%d services and %d checks here, %d and %d in the catalog", len(services), len(checks), len(c.services), len(c.checks))
 	}
@@ -466,7 +471,7 @@ func TestSyncNow(t *testing.T) {
 		c.edit(func() { c.node.Address = "elsewhere" })
 		a.SyncNow()
 		synctest.Wait()
-		if c.node.Address != "10.0.0.1" {
+		if c.seen().node.Address != "10.0.0.1" {
 			t.Error("not repaired at once")
 		}
 	})
