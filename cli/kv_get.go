@@ -110,14 +110,13 @@ func (k *kvGet) runRecurse(c *command.Call, client *api.Client, prefix string) i
 	return 0
 }
 
-// readFailed reports that a read failed. An answer without a body is shown
-// without the parentheses that would hold it.
+// readFailed reports that a read failed. Of an answer that refuses it,
+// programs get the status alone, as from the original, and people the reason.
 func readFailed(c *command.Call, err error) int {
-	text := command.ErrorText(err)
-	if status := (api.StatusError{}); errors.As(err, &status) && status.Body == "" {
-		text = strings.TrimSuffix(text, " ()")
+	if status := (api.StatusError{}); errors.As(err, &status) && !command.IsTerminal(c.Stderr) {
+		return c.Fail("Error querying Consul agent: Unexpected response code: %d", status.Code)
 	}
-	return c.Fail("Error querying Consul agent: %s", text)
+	return c.Fail("Error querying Consul agent: %s", err)
 }
 
 func (k *kvGet) value(pair *api.KVPair) string {

@@ -53,7 +53,7 @@ func TestKVGet(t *testing.T) {
 		},
 		{
 			args: "kv get -keys x", answers: map[string]string{"GET /v1/kv/x": "403 Permission denied"}, code: 1,
-			err: "Error querying Consul agent: Unexpected response code: 403 (Permission denied)\n",
+			err: "Error querying Consul agent: Unexpected response code: 403\n",
 		},
 	})
 }
