@@ -36,6 +36,11 @@ var decoders = sync.Pool{New: func() any { return codec.NewDecoderBytes(nil, han
 
 // Encode makes the log entry of a command.
 func Encode(t model.CommandType, command any) ([]byte, error) {
+	if kv, ok := command.(*model.KVCommand); ok {
+		p := &kv.DirEnt
+		b := make([]byte, 0, 128+len(p.Key)+len(p.Value)+len(p.Session))
+		return appendKV(append(b, byte(t)), kv), nil
+	}
 	e := encoders.Get().(*encoder)
 	defer encoders.Put(e)
 	e.buf = e.buf[:0]
@@ -49,7 +54,11 @@ func Encode(t model.CommandType, command any) ([]byte, error) {
 	return out, nil
 }
 
+// decode reads one value. It keeps nothing of b.
 func decode(b []byte, v any) error {
+	if err := wellFormed(b); err != nil {
+		return err
+	}
 	d := decoders.Get().(*codec.Decoder)
 	defer decoders.Put(d)
 	d.ResetBytes(b)

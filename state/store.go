@@ -230,6 +230,10 @@ func (tx *txn) apply(e Entry) any {
 	body := e.Data[1:]
 	switch t := model.CommandType(e.Data[0]); t {
 	case model.CmdKV:
+		var c model.KVCommand
+		if decodeKV(body, &c) {
+			return tx.applyKV(e.Index, &c)
+		}
 		return run(body, e.Index, tx.applyKV)
 	case model.CmdRegister:
 		return run(body, e.Index, tx.applyRegister)
