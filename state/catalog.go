@@ -1,18 +1,14 @@
 package state
 
-import (
-	"strings"
-
-	"muster/model"
-)
+import "muster/model"
 
 // Node returns a node by name, or by ID or a unique beginning of one of at
 // least four characters; nil if there is none.
 func (v *Version) Node(nameOrID string) *model.Node {
-	if n, ok := v.nodes.get(fold(nameOrID)); ok {
+	id := fold(nameOrID)
+	if n, ok := v.nodes.get(id); ok {
 		return n
 	}
-	id := strings.ToLower(nameOrID)
 	if len(id) < 4 {
 		return nil
 	}
@@ -142,7 +138,7 @@ func (v *Version) ChecksInState(status string) (uint64, []*model.HealthCheck) {
 	if status == model.HealthAny {
 		return v.index(tableChecks), v.checks.collect("")
 	}
-	return v.index(tableChecks), v.states.collect(status + sep)
+	return v.index(tableChecks), v.states.collect(stateKey(status, ""))
 }
 
 // Check returns a check of a node, or nil.
@@ -154,7 +150,7 @@ func (v *Version) Check(node, id string) *model.HealthCheck {
 // applyRegister checks everything first and writes then, so that nothing is
 // half applied.
 func (tx *txn) applyRegister(index uint64, r *model.RegisterRequest) any {
-	node := &model.Node{ID: strings.ToLower(r.ID), Node: r.Node, Address: r.Address, Datacenter: r.Datacenter,
+	node := &model.Node{ID: fold(r.ID), Node: r.Node, Address: r.Address, Datacenter: r.Datacenter,
 		TaggedAddresses: r.TaggedAddresses, Meta: r.NodeMeta, Locality: r.Locality, RaftIndex: r.RaftIndex}
 	old, exists := tx.nodes.get(fold(r.Node))
 	update := !exists || !r.SkipNodeUpdate
@@ -330,20 +326,26 @@ func (tx *txn) putCheck(index uint64, c *model.HealthCheck) {
 	}
 	c.ModifyIndex = index
 	tx.checks.mut(tx.gen).Set(key, c)
-	tx.states.mut(tx.gen).Set(key2(c.Status, key), c)
-	if c.ServiceName != "" {
-		tx.svcChecks.mut(tx.gen).Set(key2(fold(c.ServiceName), key), c)
-	}
+	tx.indexCheck(c)
 	tx.touchCheck(index, c)
 	if c.Status == model.HealthCritical {
 		tx.endSessionsOfCheck(index, c.Node, c.CheckID)
 	}
 }
 
-// unindexCheck takes a check out of the tables other than that of the checks.
+// indexCheck puts a check into the tables other than that of the checks.
+func (tx *txn) indexCheck(c *model.HealthCheck) {
+	key := key2(fold(c.Node), fold(c.CheckID))
+	tx.states.mut(tx.gen).Set(stateKey(c.Status, key), c)
+	if c.ServiceName != "" {
+		tx.svcChecks.mut(tx.gen).Set(key2(fold(c.ServiceName), key), c)
+	}
+}
+
+// unindexCheck takes it out again.
 func (tx *txn) unindexCheck(c *model.HealthCheck) {
 	key := key2(fold(c.Node), fold(c.CheckID))
-	tx.states.mut(tx.gen).Delete(key2(c.Status, key))
+	tx.states.mut(tx.gen).Delete(stateKey(c.Status, key))
 	if c.ServiceName != "" {
 		tx.svcChecks.mut(tx.gen).Delete(key2(fold(c.ServiceName), key))
 	}

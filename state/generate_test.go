@@ -18,25 +18,31 @@ func oneOf[T any](t *rapid.T, label string, values ...T) T {
 	return rapid.SampledFrom(values).Draw(t, label)
 }
 
-func drawNode(t *rapid.T) string { return oneOf(t, "node", "n1", "N1", "n2", "n3", "ſ", "") }
+func drawNode(t *rapid.T) string {
+	return oneOf(t, "node", "n1", "N1", "n2", "n3", "ſ", "", "n1\x00s1")
+}
 
 func drawNodeID(t *rapid.T) string {
 	return oneOf(t, "node id", "", "", "7f2f4953-0000-0000-0000-000000000001", "7F2F4953-0000-0000-0000-000000000001", "7f2f4953-0000-0000-0000-000000000002")
 }
 
-func drawServiceID(t *rapid.T) string { return oneOf(t, "service id", "s1", "S1", "s2", "ſ1") }
+func drawServiceID(t *rapid.T) string {
+	return oneOf(t, "service id", "s1", "S1", "s2", "ſ1", "s1\x00")
+}
 
-func drawServiceName(t *rapid.T) string { return oneOf(t, "service", "web", "Web", "db", "we", "") }
+func drawServiceName(t *rapid.T) string {
+	return oneOf(t, "service", "web", "Web", "db", "we", "", "web\x00n1")
+}
 
 func drawCheckID(t *rapid.T) string {
-	return oneOf(t, "check id", "c1", "C1", "c2", "c", model.SerfHealthID)
+	return oneOf(t, "check id", "c1", "C1", "c2", "c", "c1\x00x1", model.SerfHealthID)
 }
 
 func drawStatus(t *rapid.T) string {
-	return oneOf(t, "status", model.HealthPassing, model.HealthPassing, model.HealthWarning, model.HealthCritical, "")
+	return oneOf(t, "status", model.HealthPassing, model.HealthPassing, model.HealthWarning, model.HealthCritical, "", "passing\x00n1")
 }
 
-func drawSession(t *rapid.T) string { return oneOf(t, "session", "x1", "x2", "x", "") }
+func drawSession(t *rapid.T) string { return oneOf(t, "session", "x1", "x2", "x", "x1\x00a", "") }
 
 func drawKey(t *rapid.T) string {
 	return oneOf(t, "key", "a", "a/b", "a/c", "ab", "b", "\x00", "a\x00b", "\xff", "")

@@ -110,12 +110,12 @@ func (tx *txn) kvPut(index uint64, p *model.KVPair) *model.KVPair {
 	switch {
 	case exists && old.Session != p.Session:
 		if old.Session != "" {
-			tx.locks.mut(tx.gen).Delete(key2(old.Session, p.Key))
+			tx.locks.mut(tx.gen).Delete(lockKey(old.Session, p.Key))
 		}
 		fallthrough
 	case !exists:
 		if p.Session != "" {
-			tx.locks.mut(tx.gen).Set(key2(p.Session, p.Key), struct{}{})
+			tx.locks.mut(tx.gen).Set(lockKey(p.Session, p.Key), struct{}{})
 		}
 	}
 	tx.kv.mut(tx.gen).Set(p.Key, p)
@@ -163,7 +163,7 @@ func (tx *txn) kvDelete(index uint64, key string) {
 	tx.kv.mut(tx.gen).Delete(key)
 	tx.tombstones.mut(tx.gen).Set(key, index)
 	if old.Session != "" {
-		tx.locks.mut(tx.gen).Delete(key2(old.Session, key))
+		tx.locks.mut(tx.gen).Delete(lockKey(old.Session, key))
 	}
 	tx.touch(index, tableKV, tableTombstones)
 	tx.fire(TopicKey(key))

@@ -1,10 +1,6 @@
 package state
 
-import (
-	"slices"
-
-	"muster/model"
-)
+import "muster/model"
 
 // Session returns a session, or nil, with the index of the sessions.
 func (v *Version) Session(id string) (uint64, *model.Session) {
@@ -75,6 +71,14 @@ func (tx *txn) storeSession(s *model.Session) {
 	}
 }
 
+func (tx *txn) unstoreSession(s *model.Session) {
+	tx.sessions.mut(tx.gen).Delete(s.ID)
+	tx.nodeSess.mut(tx.gen).Delete(key2(fold(s.Node), s.ID))
+	for _, id := range s.CheckIDs() {
+		tx.checkSess.mut(tx.gen).Delete(key3(fold(s.Node), fold(id), s.ID))
+	}
+}
+
 func (tx *txn) endSessionsOfCheck(index uint64, node, check string) {
 	for _, s := range tx.checkSess.collect(key3(fold(node), fold(check), "")) {
 		tx.endSession(index, s)
@@ -87,20 +91,17 @@ func (tx *txn) endSession(index uint64, s *model.Session) {
 	if _, ok := tx.sessions.get(s.ID); !ok {
 		return // it depended on several checks of a node that goes
 	}
-	tx.sessions.mut(tx.gen).Delete(s.ID)
-	tx.nodeSess.mut(tx.gen).Delete(key2(fold(s.Node), s.ID))
-	for _, id := range s.CheckIDs() {
-		tx.checkSess.mut(tx.gen).Delete(key3(fold(s.Node), fold(id), s.ID))
-	}
+	tx.unstoreSession(s)
 	tx.touch(index, tableSessions)
 	tx.fire(TopicSessions)
 
 	var keys []string
-	tx.locks.scan(s.ID+sep, func(k string, _ struct{}) bool {
-		keys = append(keys, k[len(s.ID)+len(sep):])
+	prefix := lockKey(s.ID, "")
+	tx.locks.scan(prefix, func(k string, _ struct{}) bool {
+		keys = append(keys, k[len(prefix):])
 		return true
 	})
-	for _, key := range slices.Clip(keys) {
+	for _, key := range keys {
 		p, ok := tx.kv.get(key)
 		if !ok || p.Session != s.ID {
 			continue

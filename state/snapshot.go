@@ -2,12 +2,13 @@ package state
 
 import (
 	"bufio"
-	"errors"
+	"bytes"
 	"fmt"
 	"io"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
 
+	"muster/internal/archive"
 	"muster/model"
 )
 
@@ -23,17 +24,17 @@ type header struct {
 // nodeRecord is a node, an instance or a check, as a registration.
 type nodeRecord = model.RegisterRequest
 
+// registration is a nodeRecord as it is read. Those that a cluster imported
+// from a peer may have the names of its own nodes: they are not acted upon.
+type registration struct {
+	nodeRecord
+	PeerName string
+}
+
 // indexRecord is the index of a table.
 type indexRecord struct {
 	Key   string
 	Value uint64
-}
-
-// tombstoneRecord is a deleted key.
-type tombstoneRecord struct {
-	Key   string
-	Index uint64
-	Flags uint64 `codec:",omitempty"`
 }
 
 // foreignRecord is a record of a kind that muster does not act on. It is kept
@@ -54,8 +55,8 @@ func (s *Snapshot) Applied() uint64 { return s.v.applied }
 
 // Persist writes the snapshot. The same data gives the same bytes.
 func (s *Snapshot) Persist(w io.Writer) error {
-	bw := bufio.NewWriterSize(w, 64<<10)
-	out := &recordWriter{w: bw, enc: codec.NewEncoder(bw, canonicalHandle())}
+	out := &recordWriter{w: bufio.NewWriterSize(w, 64<<10)}
+	out.enc = codec.NewEncoderBytes(&out.buf, canonicalHandle())
 	out.value(header{LastIndex: s.v.applied})
 	s.v.writeCatalog(out)
 	s.v.sessions.scan("", func(_ string, v *model.Session) bool { return out.record(model.CmdSession, v) })
@@ -64,14 +65,17 @@ func (s *Snapshot) Persist(w io.Writer) error {
 	})
 	s.v.kv.scan("", func(_ string, v *model.KVPair) bool { return out.record(model.CmdKV, v) })
 	s.v.tombstones.scan("", func(k string, v uint64) bool {
-		return out.record(model.CmdTombstone, tombstoneRecord{Key: k, Index: v})
+		return out.record(model.CmdTombstone, &model.KVPair{Key: k, RaftIndex: model.RaftIndex{ModifyIndex: v}})
 	})
 	s.v.foreign.scan("", func(_ string, r foreignRecord) bool { return out.raw(r) })
 	s.v.indexes.scan("", func(k string, v uint64) bool { return out.record(model.CmdIndex, indexRecord{k, v}) })
+	if out.err == nil {
+		out.err = out.w.Flush()
+	}
 	if out.err != nil {
 		return fmt.Errorf("write snapshot: %w", out.err)
 	}
-	return bw.Flush()
+	return nil
 }
 
 // Release is for the interface of the log: there is nothing to free.
@@ -104,21 +108,29 @@ func (v *Version) writeCatalog(out *recordWriter) {
 	})
 }
 
+// recordWriter writes until the first error. It encodes into memory first: the
+// library would hide what is wrong with the disk.
 type recordWriter struct {
-	w   io.Writer
+	w   *bufio.Writer
 	enc *codec.Encoder
+	buf []byte // where enc writes to
 	err error
 }
 
 func (o *recordWriter) value(v any) {
+	o.buf = o.buf[:0]
+	o.enc.ResetBytes(&o.buf)
 	if o.err == nil {
 		o.err = o.enc.Encode(v)
+	}
+	if o.err == nil {
+		_, o.err = o.w.Write(o.buf)
 	}
 }
 
 func (o *recordWriter) record(t model.CommandType, v any) bool {
 	if o.err == nil {
-		_, o.err = o.w.Write([]byte{byte(t)})
+		o.err = o.w.WriteByte(byte(t))
 	}
 	o.value(v)
 	return o.err == nil
@@ -126,7 +138,10 @@ func (o *recordWriter) record(t model.CommandType, v any) bool {
 
 func (o *recordWriter) raw(r foreignRecord) bool {
 	if o.err == nil {
-		_, o.err = o.w.Write(append([]byte{byte(r.typ)}, r.raw...))
+		o.err = o.w.WriteByte(byte(r.typ))
+	}
+	if o.err == nil {
+		_, o.err = o.w.Write(r.raw)
 	}
 	return o.err == nil
 }
@@ -148,93 +163,103 @@ func (s *Store) Restore(r io.Reader) (map[model.CommandType]int, error) {
 	return foreign, nil
 }
 
+// readSnapshot reads records of any origin. What they claim of lengths and
+// depth is checked before anything is decoded.
 func (tx *txn) readSnapshot(r io.Reader) (foreign map[model.CommandType]int, err error) {
-	defer func() {
-		if p := recover(); p != nil { // the decoder, on input that nobody wrote
-			err = fmt.Errorf("damaged record: %v", p)
-		}
-	}()
-	br := bufio.NewReaderSize(r, 64<<10)
-	dec := codec.NewDecoder(br, newHandle())
-	var h header
-	if err := dec.Decode(&h); err != nil {
-		return nil, fmt.Errorf("header: %w", err)
+	header, records, err := archive.Records(r)
+	if err != nil {
+		return nil, err
 	}
-	tx.applied = h.LastIndex
+	tx.applied = header.LastIndex
 	foreign = map[model.CommandType]int{}
-	for n := 0; ; n++ {
-		b, err := br.ReadByte()
-		if errors.Is(err, io.EOF) {
-			break
-		}
+	n := 0
+	for record, err := range records {
 		if err != nil {
 			return nil, err
 		}
-		t := model.CommandType(b)
-		known, err := tx.readRecord(t, dec)
+		t := model.CommandType(record.Type)
+		known, err := tx.readRecord(t, record.Data)
 		if err != nil {
 			return nil, fmt.Errorf("record %d of type %d: %w", n, t, err)
 		}
 		if !known {
-			var raw codec.Raw
-			if err := dec.Decode(&raw); err != nil {
-				return nil, fmt.Errorf("record %d of type %d: %w", n, t, err)
-			}
-			tx.foreign.mut(tx.gen).Set(fmt.Sprintf("%03d%012d", t, n), foreignRecord{t, append([]byte(nil), raw...)})
+			tx.foreign.mut(tx.gen).Set(fmt.Sprintf("%03d%012d", t, n), foreignRecord{t, bytes.Clone(record.Data)})
 			foreign[t]++
 		}
+		n++
 	}
 	tx.topics, tx.released = nil, nil
 	return foreign, nil
 }
 
-func (tx *txn) readRecord(t model.CommandType, dec *codec.Decoder) (known bool, err error) {
+func (tx *txn) readRecord(t model.CommandType, data []byte) (known bool, err error) {
 	switch t {
 	case model.CmdRegister:
-		return true, decodeThen(dec, tx.restoreRegistration)
+		known := true
+		err := decodeThen(data, func(r *registration) {
+			if known = r.PeerName == ""; known {
+				tx.restoreRegistration(&r.nodeRecord)
+			}
+		})
+		return known, err
 	case model.CmdKV:
-		return true, decodeThen(dec, func(p *model.KVPair) {
-			noEmptyValue(p)
-			tx.kv.mut(tx.gen).Set(p.Key, p)
-			if p.Session != "" {
-				tx.locks.mut(tx.gen).Set(key2(p.Session, p.Key), struct{}{})
-			}
-			tx.raise(tableKV, p.ModifyIndex)
-		})
+		return true, decodeThen(data, tx.restoreKV)
 	case model.CmdSession:
-		return true, decodeThen(dec, func(s *model.Session) {
-			if len(s.NodeChecks) == 0 {
-				s.NodeChecks, s.Checks = s.Checks, nil
-			}
-			tx.storeSession(s)
-			tx.raise(tableSessions, s.ModifyIndex)
-		})
+		return true, decodeThen(data, tx.restoreSession)
 	case model.CmdTombstone:
-		return true, decodeThen(dec, func(r *tombstoneRecord) {
-			tx.tombstones.mut(tx.gen).Set(r.Key, r.Index)
-			tx.raise(tableTombstones, r.Index)
+		return true, decodeThen(data, func(p *model.KVPair) { // what the deletion left
+			tx.tombstones.mut(tx.gen).Set(p.Key, p.ModifyIndex)
+			tx.raise(tableTombstones, p.ModifyIndex)
 		})
 	case model.CmdCoordinates:
-		return true, decodeThen(dec, func(list *[]model.Coordinate) {
-			for i := range *list {
-				c := &(*list)[i]
-				tx.coordinates.mut(tx.gen).Set(key2(fold(c.Node), c.Segment), c)
-			}
-			tx.raise(tableCoordinates, tx.applied)
-		})
+		return true, decodeThen(data, tx.restoreCoordinates)
 	case model.CmdIndex:
-		return true, decodeThen(dec, func(r *indexRecord) { tx.indexes.mut(tx.gen).Set(r.Key, r.Value) })
+		return true, decodeThen(data, func(r *indexRecord) { tx.indexes.mut(tx.gen).Set(r.Key, r.Value) })
 	}
 	return false, nil
 }
 
-func decodeThen[T any](dec *codec.Decoder, store func(*T)) error {
+func decodeThen[T any](data []byte, store func(*T)) error {
 	v := new(T)
-	if err := dec.Decode(v); err != nil {
+	if err := decode(data, v); err != nil {
 		return err
 	}
 	store(v)
 	return nil
+}
+
+func (tx *txn) restoreKV(p *model.KVPair) {
+	noEmptyValue(p)
+	if old, ok := tx.kv.get(p.Key); ok && old.Session != "" {
+		tx.locks.mut(tx.gen).Delete(lockKey(old.Session, p.Key))
+	}
+	tx.kv.mut(tx.gen).Set(p.Key, p)
+	if p.Session != "" {
+		tx.locks.mut(tx.gen).Set(lockKey(p.Session, p.Key), struct{}{})
+	}
+	tx.raise(tableKV, p.ModifyIndex)
+}
+
+func (tx *txn) restoreSession(s *model.Session) {
+	if len(s.NodeChecks) == 0 {
+		s.NodeChecks, s.Checks = s.Checks, nil
+	}
+	if old, ok := tx.sessions.get(s.ID); ok {
+		tx.unstoreSession(old)
+	}
+	tx.storeSession(s)
+	tx.raise(tableSessions, s.ModifyIndex)
+}
+
+func (tx *txn) restoreCoordinates(list *[]model.Coordinate) {
+	for i := range *list {
+		c := &(*list)[i]
+		if c.Coord == nil {
+			continue
+		}
+		tx.coordinates.mut(tx.gen).Set(key2(fold(c.Node), c.Segment), c)
+	}
+	tx.raise(tableCoordinates, tx.applied)
 }
 
 // raise moves the index of a table up to that of a record, for snapshots
@@ -247,35 +272,70 @@ func (tx *txn) raise(table string, index uint64) {
 
 // restoreRegistration stores a registration with the indexes that it carries.
 func (tx *txn) restoreRegistration(r *nodeRecord) {
-	key := fold(r.Node)
-	n, ok := tx.nodes.get(key)
+	n, ok := tx.nodes.get(fold(r.Node))
 	if !ok || (r.Service == nil && r.Check == nil) {
 		n = &model.Node{ID: fold(r.ID), Node: r.Node, Address: r.Address, Datacenter: r.Datacenter,
 			TaggedAddresses: r.TaggedAddresses, Meta: r.NodeMeta, Locality: r.Locality, RaftIndex: r.RaftIndex}
-		tx.nodes.mut(tx.gen).Set(key, n)
-		if n.ID != "" {
-			tx.nodeIDs.mut(tx.gen).Set(n.ID, n)
-		}
-		tx.raise(tableNodes, n.ModifyIndex)
+		tx.restoreNode(n)
 	}
 	if s := r.Service; s != nil {
-		i := &instance{node: key, svc: s}
-		tx.services.mut(tx.gen).Set(key2(key, fold(s.ID)), i)
-		tx.names.mut(tx.gen).Set(key3(fold(s.Service), key, fold(s.ID)), i)
-		tx.raise(tableServices, s.ModifyIndex)
-		tx.raise(servicePrefix+fold(s.Service), max(s.ModifyIndex, n.ModifyIndex))
+		tx.restoreService(n, s)
 	}
 	checks := r.Checks
 	if r.Check != nil {
 		checks = append(checks, r.Check)
 	}
 	for _, c := range checks {
-		ckey := key2(key, fold(c.CheckID))
-		tx.checks.mut(tx.gen).Set(ckey, c)
-		tx.states.mut(tx.gen).Set(key2(c.Status, ckey), c)
-		if c.ServiceName != "" {
-			tx.svcChecks.mut(tx.gen).Set(key2(fold(c.ServiceName), ckey), c)
+		if c != nil {
+			tx.restoreCheck(n, c)
 		}
-		tx.raise(tableChecks, c.ModifyIndex)
 	}
+}
+
+func (tx *txn) restoreNode(n *model.Node) {
+	key := fold(n.Node)
+	if old, ok := tx.nodes.get(key); ok && old.ID != "" {
+		tx.nodeIDs.mut(tx.gen).Delete(old.ID)
+	}
+	if other, ok := tx.nodeIDs.get(n.ID); ok && !equal(other.Node, n.Node) {
+		bare := other.Clone() // an ID is one node's only
+		bare.ID = ""
+		tx.nodes.mut(tx.gen).Set(fold(bare.Node), bare)
+	}
+	tx.nodes.mut(tx.gen).Set(key, n)
+	if n.ID != "" {
+		tx.nodeIDs.mut(tx.gen).Set(n.ID, n)
+	}
+	tx.raise(tableNodes, n.ModifyIndex)
+}
+
+func (tx *txn) restoreService(n *model.Node, s *model.NodeService) {
+	i := &instance{node: fold(n.Node), svc: s}
+	key := key2(i.node, fold(s.ID))
+	if old, ok := tx.services.get(key); ok {
+		tx.names.mut(tx.gen).Delete(key3(fold(old.svc.Service), i.node, fold(s.ID)))
+	}
+	tx.services.mut(tx.gen).Set(key, i)
+	tx.names.mut(tx.gen).Set(key3(fold(s.Service), i.node, fold(s.ID)), i)
+	tx.raise(tableServices, s.ModifyIndex)
+	tx.raise(servicePrefix+fold(s.Service), max(s.ModifyIndex, n.ModifyIndex))
+}
+
+func (tx *txn) restoreCheck(n *model.Node, c *model.HealthCheck) {
+	if !equal(c.Node, n.Node) {
+		c.Node = n.Node
+	}
+	key := key2(fold(n.Node), fold(c.CheckID))
+	if old, ok := tx.checks.get(key); ok {
+		tx.unindexCheck(old)
+	}
+	tx.checks.mut(tx.gen).Set(key, c)
+	tx.indexCheck(c)
+	tx.raise(tableChecks, c.ModifyIndex)
+	tx.services.scan(fold(n.Node)+sep, func(_ string, i *instance) bool {
+		if c.ServiceID == "" || equal(c.ServiceID, i.svc.ID) {
+			tx.raise(servicePrefix+fold(i.svc.Service), c.ModifyIndex)
+		}
+		return true
+	})
 }

@@ -59,12 +59,16 @@ func (t *table[V]) collect(prefix string) []V {
 	return out
 }
 
-// sep separates the parts of composite keys. Names with it are refused by
-// ops, so that no key can be read in two ways.
+// sep separates the parts of composite keys. Only the last part may hold one
+// itself, so that no key can be read in two ways.
 const sep = "\x00"
 
 // fold is the form in which names of nodes and services are compared.
-func fold(s string) string { return strings.ToLower(s) }
+func fold(s string) string { return clean(strings.ToLower(s)) }
+
+// clean makes s fit to be a part of a key. Nobody names anything so; if it
+// happens, two such names are taken for the same.
+func clean(s string) string { return strings.ReplaceAll(s, sep, "\uFFFD") }
 
 // equal compares names as the tables do (strings.EqualFold knows more letters
 // that are alike).
@@ -72,3 +76,9 @@ func equal(a, b string) bool { return a == b || fold(a) == fold(b) }
 
 func key2(a, b string) string    { return a + sep + b }
 func key3(a, b, c string) string { return a + sep + b + sep + c }
+
+// lockKey is where the lock of a session on a key is noted.
+func lockKey(session, key string) string { return key2(clean(session), key) }
+
+// stateKey is where a check is found by its status; check is its own key.
+func stateKey(status, check string) string { return key2(clean(status), check) }
