@@ -57,8 +57,14 @@ func (a *adapter) flagSet() (*flag.FlagSet, *connection) {
 	return f, conn
 }
 
-// AutocompleteArgs offers file names, which some commands take.
-func (a *adapter) AutocompleteArgs() complete.Predictor { return complete.PredictFiles("*") }
+// AutocompleteArgs offers file names where the usage says that a file is
+// taken.
+func (a *adapter) AutocompleteArgs() complete.Predictor {
+	if strings.Contains(a.cmd.Doc().Usage, "FILE") {
+		return complete.PredictFiles("*")
+	}
+	return complete.PredictNothing
+}
 
 // AutocompleteFlags offers the names of the flags.
 func (a *adapter) AutocompleteFlags() complete.Flags {
