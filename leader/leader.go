@@ -21,9 +21,9 @@ type Log interface {
 	Status() (quorum.Status, <-chan struct{})
 }
 
-// A Duty is what a leader does until ctx ends.
+// A Duty is what a leader does. Run is called once a term, never twice at a
+// time, and returns soon after ctx ends: the next term waits for it.
 type Duty interface {
-	Name() string
 	Run(ctx context.Context)
 }
 
@@ -53,7 +53,7 @@ func (l *Leader) Close() {
 
 func (l *Leader) watch(ctx context.Context) {
 	defer close(l.done)
-	for {
+	for ctx.Err() == nil {
 		status, changed := l.log.Status()
 		if status.Ready {
 			l.serve(ctx, status.Term)
@@ -61,7 +61,6 @@ func (l *Leader) watch(ctx context.Context) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return
 		}
 	}
 }
@@ -74,17 +73,15 @@ func (l *Leader) serve(ctx context.Context, term uint64) {
 	for _, d := range l.duties {
 		running.Go(func() { d.Run(ctx) })
 	}
-	for {
+	for ctx.Err() == nil {
 		status, changed := l.log.Status()
 		if !status.Ready || status.Term != term {
 			break
 		}
 		select {
 		case <-changed:
-			continue
 		case <-ctx.Done():
 		}
-		break
 	}
 	cancel()
 	running.Wait()
@@ -94,6 +91,8 @@ func (l *Leader) serve(ctx context.Context, term uint64) {
 // proposer encodes commands for the log.
 type proposer struct{ log Log }
 
+// propose returns when the command is applied. Errors are those of
+// quorum.Propose, or what the state has to say against the command.
 func (p proposer) propose(ctx context.Context, t model.CommandType, command any) error {
 	data, err := state.Encode(t, command)
 	if err != nil {
@@ -103,8 +102,39 @@ func (p proposer) propose(ctx context.Context, t model.CommandType, command any)
 	if err != nil {
 		return err
 	}
-	if err, ok := result.(error); ok {
-		return err
+	switch r := result.(type) {
+	case error:
+		return r
+	case *model.TxnResponse:
+		if len(r.Errors) > 0 {
+			return r.Errors[0]
+		}
 	}
 	return nil
+}
+
+// atOnce is how many proposals of a duty are under way at a time: enough for
+// the log to agree on them together, and few enough to leave room for requests.
+const atOnce = 32
+
+// each calls do with 0 to n-1, several at a time, and waits for all.
+func each(n int, do func(i int)) {
+	if n == 1 {
+		do(0)
+		return
+	}
+	next := make(chan int)
+	var running sync.WaitGroup
+	for range min(n, atOnce) {
+		running.Go(func() {
+			for i := range next {
+				do(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	running.Wait()
 }

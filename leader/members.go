@@ -2,7 +2,9 @@ package leader
 
 import (
 	"context"
-	"net"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -12,9 +14,17 @@ import (
 	"muster/state"
 )
 
-// reconcileEvery is how often all members are compared with the catalog,
-// besides at every change.
-const reconcileEvery = time.Minute
+const (
+	// reconcileEvery is how often all members are compared with the catalog,
+	// besides at every change.
+	reconcileEvery = time.Minute
+	// reconcileAgain is when it is tried again after a failure.
+	reconcileAgain = 5 * time.Second
+	// forgetAfter is how long a node that the pool has not known in this term
+	// stays in the catalog. A server that has just started may lead before its
+	// gossip has found the others again, who look for it every 30 seconds.
+	forgetAfter = 2 * time.Minute
+)
 
 // Pool is the gossip of the datacenter.
 type Pool interface {
@@ -25,7 +35,11 @@ type Pool interface {
 
 // Members puts the members of the gossip pool into the catalog: alive ones
 // with a passing serfHealth, failed ones with a critical one; those who left
-// are taken out.
+// or were forgotten are taken out. It proposes only what changes something.
+//
+// It tells of a node what gossip knows: name, ID and address. Everything else
+// is the agent's own to tell, who may be doing so at the same moment: nothing
+// here may overwrite it.
 type Members struct {
 	proposer
 	store      *state.Store
@@ -40,10 +54,7 @@ func NewMembers(log Log, store *state.Store, pool Pool, datacenter string, logge
 	return &Members{proposer{log}, store, pool, datacenter, logger, make(chan struct{}, 1)}
 }
 
-// Name of the duty.
-func (m *Members) Name() string { return "members" }
-
-// Changed tells the duty to look at the members again.
+// Changed tells the duty to look at the members again. It does not wait.
 func (m *Members) Changed() {
 	select {
 	case m.changed <- struct{}{}:
@@ -53,80 +64,175 @@ func (m *Members) Changed() {
 
 // Run reconciles until ctx ends.
 func (m *Members) Run(ctx context.Context) {
-	if err := m.pool.AnnounceLeader(m.pool.LocalMember().Name); err != nil {
+	self := m.pool.LocalMember().Name
+	if err := m.pool.AnnounceLeader(self); err != nil {
 		m.logger.Warn("could not tell the members who leads", "error", err)
 	}
-	ticker := time.NewTicker(reconcileEvery)
-	defer ticker.Stop()
+	term := &memberTerm{Members: m, self: self, begin: time.Now(), seen: map[string]bool{}}
+	next := time.NewTimer(reconcileEvery)
+	defer next.Stop()
 	for {
-		m.reconcile(ctx)
+		wait := reconcileEvery
+		if !term.reconcile(ctx) {
+			wait = reconcileAgain
+		}
+		next.Reset(wait)
 		select {
 		case <-m.changed:
-		case <-ticker.C:
+		case <-next.C:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (m *Members) reconcile(ctx context.Context) {
-	known := map[string]bool{}
-	for _, member := range m.pool.Members() {
-		known[member.Name] = true
+// memberTerm is what is known in one term.
+type memberTerm struct {
+	*Members
+	self  string
+	begin time.Time
+	seen  map[string]bool // names in lower case that the pool knew in this term
+}
+
+// reconcile is false when it is worth trying again soon.
+func (m *memberTerm) reconcile(ctx context.Context) bool {
+	members := m.pool.Members()
+	known := make(map[string]bool, len(members))
+	for i := range members {
+		name := strings.ToLower(members[i].Name)
+		known[name], m.seen[name] = true, true
+	}
+	forgotten := m.forgotten(known)
+	failed := make([]bool, len(members)+len(forgotten))
+	each(len(failed), func(i int) {
+		var name string
 		var err error
-		switch member.Status {
-		case gossip.StatusAlive, gossip.StatusLeaving:
-			err = m.alive(ctx, &member)
-		case gossip.StatusFailed:
-			err = m.failed(ctx, &member)
-		case gossip.StatusLeft:
-			err = m.gone(ctx, member.Name)
+		if i < len(members) {
+			name, err = members[i].Name, m.member(ctx, &members[i])
+		} else {
+			name = forgotten[i-len(members)].Node
+			err = m.remove(ctx, forgotten[i-len(members)])
 		}
-		if err != nil {
-			m.logger.Error("could not bring a member into the catalog", "member", member.Name, "error", err)
+		if err != nil && ctx.Err() == nil {
+			m.logger.Error("could not bring a member into the catalog", "member", name, "error", err)
+			failed[i] = !errors.Is(err, errTaken) // that is for people to solve
+		}
+	})
+	for _, f := range failed {
+		if f {
+			return false
 		}
 	}
-	// Who is in the catalog by gossip and not in the pool was forgotten there.
+	return true
+}
+
+// member brings one member into the catalog.
+func (m *memberTerm) member(ctx context.Context, member *gossip.Member) error {
+	switch member.Status {
+	case gossip.StatusAlive, gossip.StatusLeaving:
+		return m.alive(ctx, member)
+	case gossip.StatusFailed:
+		return m.failed(ctx, member)
+	case gossip.StatusLeft:
+		if member.Name == m.self {
+			return nil // for the next leader to do
+		}
+		return m.left(ctx, member)
+	}
+	return nil
+}
+
+// forgotten are the nodes that are in the catalog by gossip and not in the
+// pool any more.
+func (m *memberTerm) forgotten(known map[string]bool) []*model.Node {
 	v := m.store.Current()
 	_, nodes := v.Nodes()
+	var list []*model.Node
 	for _, n := range nodes {
-		if !known[n.Node] && v.Check(n.Node, model.SerfHealthID) != nil {
-			if err := m.gone(ctx, n.Node); err != nil {
-				m.logger.Error("could not take a forgotten member out of the catalog", "member", n.Node, "error", err)
+		name := strings.ToLower(n.Node)
+		if known[name] || v.Check(n.Node, model.SerfHealthID) == nil {
+			continue
+		}
+		if m.seen[name] || time.Since(m.begin) >= forgetAfter {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// errTaken: the node's name belongs to another that is not known to have failed.
+var errTaken = errors.New("the name is taken")
+
+// alive registers a member, unless the catalog says the same already.
+func (m *Members) alive(ctx context.Context, member *gossip.Member) error {
+	v := m.store.Current()
+	node := nodeNamed(v, member.Name)
+	check := v.Check(member.Name, model.SerfHealthID)
+	if node != nil {
+		if another(node, member) && (check == nil || check.Status != model.HealthCritical) {
+			return fmt.Errorf("%w by node %s (%s)", errTaken, node.ID, node.Address)
+		}
+		if !sameAs(node, member) {
+			if err := m.move(ctx, node, member); err != nil {
+				return err
 			}
 		}
 	}
-}
-
-// alive registers a member, unless the catalog says the same already. The
-// node's addresses and metadata are the agent's own to tell.
-func (m *Members) alive(ctx context.Context, member *gossip.Member) error {
-	v := m.store.Current()
-	node := v.Node(member.Name)
-	check := v.Check(member.Name, model.SerfHealthID)
 	service := serverService(member)
-	same := node != nil && node.Address == member.Addr && (node.ID == member.ID() || member.ID() == "") &&
-		check != nil && check.Status == model.HealthPassing
-	if same && service != nil {
-		have := v.Service(member.Name, model.ConsulService)
-		same = have != nil && have.Same(service)
-	}
-	if same {
-		return nil
+	if node != nil && check != nil && check.Status == model.HealthPassing {
+		if have := v.Service(member.Name, model.ConsulService); service == nil || have != nil && have.Same(service) {
+			return nil
+		}
 	}
 	r := m.registration(member, model.HealthPassing, model.SerfAliveOutput)
 	r.Service = service
-	// The agent itself may be telling more of its node at this moment.
-	if r.SkipNodeUpdate = node == nil || (node.Address == member.Addr && node.ID == member.ID()); !r.SkipNodeUpdate {
-		r.TaggedAddresses, r.NodeMeta, r.Locality = node.TaggedAddresses, node.Meta, node.Locality
+	if err := m.propose(ctx, model.CmdRegister, r); err != nil {
+		return err
 	}
 	m.logger.Info("member joined, marking health alive", "member", member.Name)
-	return m.propose(ctx, model.CmdRegister, r)
+	return nil
 }
 
+// nodeNamed is the node with that very name, or nil.
+func nodeNamed(v *state.Version, name string) *model.Node {
+	if n := v.Node(name); n != nil && strings.EqualFold(n.Node, name) {
+		return n
+	}
+	return nil
+}
+
+// another tells whether node and member are known to be different agents.
+func another(node *model.Node, member *gossip.Member) bool {
+	return node.ID != "" && member.ID() != "" && !strings.EqualFold(node.ID, member.ID())
+}
+
+func sameAs(node *model.Node, member *gossip.Member) bool {
+	return node.Address == member.Addr && (member.ID() == "" || strings.EqualFold(node.ID, member.ID()))
+}
+
+// move gives a node the address and the ID that its agent has now. If the node
+// changes meanwhile, nothing happens: the agent has told it all itself, or is
+// going to be looked at again.
+func (m *Members) move(ctx context.Context, node *model.Node, member *gossip.Member) error {
+	moved := *node
+	moved.Address = member.Addr
+	if id := member.ID(); id != "" {
+		moved.ID = strings.ToLower(id)
+	}
+	err := m.propose(ctx, model.CmdTxn, &model.Txn{Ops: []model.TxnOp{
+		{Node: &model.TxnNode{Verb: model.VerbCAS, Node: moved}},
+	}})
+	if err != nil {
+		return err
+	}
+	m.logger.Info("member has another address or ID", "member", member.Name, "address", moved.Address, "id", moved.ID)
+	return nil
+}
+
+// registration of a member's health. A node that is there stays as it is.
 func (m *Members) registration(member *gossip.Member, status, output string) *model.RegisterRequest {
 	return &model.RegisterRequest{
-		Datacenter: m.datacenter, ID: member.ID(), Node: member.Name, Address: member.Addr,
+		Datacenter: m.datacenter, ID: member.ID(), Node: member.Name, Address: member.Addr, SkipNodeUpdate: true,
 		Checks: []*model.HealthCheck{{
 			Node: member.Name, CheckID: model.SerfHealthID, Name: model.SerfHealthName,
 			Status: status, Output: output, ServiceTags: []string{},
@@ -137,48 +243,60 @@ func (m *Members) registration(member *gossip.Member, status, output string) *mo
 // serverService is the entry of a server among the instances of "consul"; nil
 // for a member that is none.
 func serverService(member *gossip.Member) *model.NodeService {
-	addr := member.ServerAddr()
-	if addr == "" {
+	server, ok := member.Server()
+	if !ok {
 		return nil
 	}
-	server, _ := member.Server()
 	meta := map[string]string{}
-	for key, tag := range map[string]string{"version": "build", "raft_version": "raft_vsn"} {
-		if v := member.Tags[tag]; v != "" {
-			meta[key] = v
-		}
+	if build, _, _ := strings.Cut(member.Tags["build"], ":"); build != "" { // "version:revision"
+		meta["version"] = build
 	}
-	if host, _, err := net.SplitHostPort(meta["version"]); err == nil { // "version:revision"
-		meta["version"] = host
+	if raft := member.Tags["raft_vsn"]; raft != "" {
+		meta["raft_version"] = raft
 	}
 	return &model.NodeService{ID: model.ConsulService, Service: model.ConsulService, Port: server.Port,
 		Tags: []string{}, Meta: meta, Weights: &model.Weights{Passing: 1, Warning: 1}}
 }
 
 // failed marks a member that does not answer as critical. One that is not in
-// the catalog is put there, so that it is seen.
+// the catalog stays out: somebody took it out, or it has another name by now.
 func (m *Members) failed(ctx context.Context, member *gossip.Member) error {
 	v := m.store.Current()
-	check := v.Check(member.Name, model.SerfHealthID)
-	if node := v.Node(member.Name); node != nil {
-		if node.ID != "" && member.ID() != "" && node.ID != member.ID() {
-			return nil // another agent has this name now
-		}
-		if check != nil && check.Status == model.HealthCritical && check.Output == model.SerfFailedOutput {
-			return nil
-		}
-	}
-	r := m.registration(member, model.HealthCritical, model.SerfFailedOutput)
-	r.SkipNodeUpdate = true
-	m.logger.Info("member failed, marking health critical", "member", member.Name)
-	return m.propose(ctx, model.CmdRegister, r)
-}
-
-// gone takes a member that left, or was forgotten, out of the catalog.
-func (m *Members) gone(ctx context.Context, name string) error {
-	if m.store.Current().Node(name) == nil {
+	node := nodeNamed(v, member.Name)
+	if node == nil || another(node, member) {
 		return nil
 	}
-	m.logger.Info("member left, deregistering", "member", name)
-	return m.propose(ctx, model.CmdDeregister, &model.DeregisterRequest{Datacenter: m.datacenter, Node: name})
+	check := v.Check(member.Name, model.SerfHealthID)
+	if check != nil && check.Status == model.HealthCritical && check.Output == model.SerfFailedOutput {
+		return nil
+	}
+	if err := m.propose(ctx, model.CmdRegister, m.registration(member, model.HealthCritical, model.SerfFailedOutput)); err != nil {
+		return err
+	}
+	m.logger.Info("member failed, marking health critical", "member", member.Name)
+	return nil
+}
+
+// left takes a member that left out of the catalog, unless its name has become
+// somebody else's.
+func (m *Members) left(ctx context.Context, member *gossip.Member) error {
+	v := m.store.Current()
+	node := nodeNamed(v, member.Name)
+	switch {
+	case node == nil, another(node, member):
+		return nil
+	case node.ID == "" && v.Check(node.Node, model.SerfHealthID) == nil:
+		return nil // registered by hand
+	}
+	return m.remove(ctx, node)
+}
+
+// remove takes a node out of the catalog with all that is on it.
+func (m *Members) remove(ctx context.Context, node *model.Node) error {
+	r := &model.DeregisterRequest{Datacenter: m.datacenter, Node: node.Node}
+	if err := m.propose(ctx, model.CmdDeregister, r); err != nil {
+		return err
+	}
+	m.logger.Info("member left, deregistering", "member", node.Node)
+	return nil
 }

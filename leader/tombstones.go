@@ -11,7 +11,8 @@ import (
 )
 
 // Deleted keys are remembered so that who waits for a prefix hears of the
-// deletion. After tombstoneTTL nobody can wait any more.
+// deletion. After tombstoneTTL nobody can wait any more: that is longer than
+// the longest wait of a blocking query.
 const (
 	tombstoneTTL         = 15 * time.Minute
 	tombstoneGranularity = 30 * time.Second
@@ -29,17 +30,15 @@ func NewTombstones(log Log, store *state.Store, logger hclog.Logger) *Tombstones
 	return &Tombstones{proposer{log}, store, logger}
 }
 
-// Name of the duty.
-func (t *Tombstones) Name() string { return "tombstones" }
-
 // Run notes every tombstoneGranularity which deletions there are, and has them
-// forgotten tombstoneTTL later.
+// forgotten tombstoneTTL later. The state keeps no time: deletions from before
+// this term count as of its beginning.
 func (t *Tombstones) Run(ctx context.Context) {
 	type mark struct {
 		seen  time.Time
 		index uint64
 	}
-	var marks []mark
+	var marks []mark // at most one a tick
 	ticker := time.NewTicker(tombstoneGranularity)
 	defer ticker.Stop()
 	for {
@@ -47,12 +46,18 @@ func (t *Tombstones) Run(ctx context.Context) {
 		if n, highest := t.store.Current().Tombstones(); n > 0 && (len(marks) == 0 || marks[len(marks)-1].index < highest) {
 			marks = append(marks, mark{now, highest})
 		}
-		for len(marks) > 0 && now.Sub(marks[0].seen) >= tombstoneTTL {
-			if err := t.propose(ctx, model.CmdTombstone, &model.TombstoneCommand{ReapIndex: marks[0].index}); err != nil {
-				t.logger.Warn("could not forget deleted keys", "error", err)
-				break
+		due := 0
+		for due < len(marks) && now.Sub(marks[due].seen) >= tombstoneTTL {
+			due++
+		}
+		if due > 0 {
+			err := t.propose(ctx, model.CmdTombstone, &model.TombstoneCommand{ReapIndex: marks[due-1].index})
+			switch {
+			case err == nil:
+				marks = marks[due:]
+			case ctx.Err() == nil:
+				t.logger.Warn("could not forget deleted keys, trying again", "error", err)
 			}
-			marks = marks[1:]
 		}
 		select {
 		case <-ticker.C:

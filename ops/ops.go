@@ -12,14 +12,16 @@ import (
 	"muster/state"
 )
 
-// Log orders commands: quorum.Quorum.
+// Log orders commands, and tells how current this server is.
 type Log interface {
 	// Propose has a command agreed on and applied; the result is that of Apply.
 	Propose(ctx context.Context, data []byte) (result any, index uint64, err error)
-	// ConfirmRead returns when this server is known to lead, and to have
-	// applied all that was acknowledged before the call.
+	// ConfirmRead returns when this server has applied all that was
+	// acknowledged before the call, by whatever leader. consistent has the
+	// leader ask its majority.
 	ConfirmRead(ctx context.Context, consistent bool) error
 	// ReadOK tells, cheaply, whether what was read before the call was current.
+	// On a server that does not lead it is false.
 	ReadOK() bool
 	// Leader is the ID and the address of the leader, or "".
 	Leader() (id, address string)
