@@ -33,7 +33,7 @@ func run(args []string, world command.World, rows []row) int {
 	// A binary may be called by another name, as where it stands in for
 	// "consul"; what it prints and completes goes by its own.
 	c := cli.NewCLI(command.Program, versionText())
-	c.Args = args
+	c.Args = protectArgs(args, rows)
 	c.HelpWriter, c.ErrorWriter = world.Stdout, world.Stderr
 	c.Commands = make(map[string]cli.CommandFactory, len(rows))
 	for _, r := range rows {
@@ -47,6 +47,20 @@ func run(args []string, world command.World, rows []row) int {
 		return command.ExitError
 	}
 	return code
+}
+
+// protectArgs keeps the dispatcher, which looks for -h everywhere, out of
+// command lines that a command is to run.
+func protectArgs(args []string, rows []row) []string {
+	for _, r := range rows {
+		if len(args) == 0 || r.name != args[0] {
+			continue
+		}
+		if cmd := r.new(); cmd.Doc().RunsArgs {
+			return append([]string{args[0]}, command.EndFlags(cmd, args[1:])...)
+		}
+	}
+	return args
 }
 
 // A row is a command: what is typed, and how its value is made.

@@ -145,6 +145,21 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// TestArgsOfOthers has commands run what looks like flags of their own.
+func TestArgsOfOthers(t *testing.T) {
+	a := clitest.Start(t)
+	a.Self()
+	a.Reply("GET /v1/kv/x", 200, oneKey)
+	got := runCLI(a, "", "watch", "-type", "key", "-key=x", "-shell=false", "sh", "-c", "echo $0 $@; exit 1", "-h", "--help")
+	got.Want(t, 1, "-h --help\n", "Error executing handler: exit status 1\n")
+	if got := runCLI(a, "", "watch", "-type", "key", "-h"); got.Code != 0 || !strings.HasPrefix(got.Out, "Usage: muster watch ") {
+		t.Error(got)
+	}
+	if got := runCLI(a, "", "exec", "-verbose", "-h"); got.Code != 0 || !strings.HasPrefix(got.Out, "Usage: muster exec ") {
+		t.Error(got)
+	}
+}
+
 func TestWired(t *testing.T) {
 	var names []string
 	for _, r := range commands(wire()) {

@@ -37,7 +37,8 @@ environment holds CONSUL_INDEX, the index of the change.
     $ muster watch -type=service -service=web -passingonly=true ./balance.sh
 
 Without a command it prints the data once. It ends when the command fails.`,
-		Groups: command.HTTP | command.Server,
+		Groups:   command.HTTP | command.Server,
+		RunsArgs: true,
 	}
 }
 

@@ -35,6 +35,8 @@ type Doc struct {
 	Text string
 	// Groups are the flags it shares with other commands.
 	Groups Groups
+	// RunsArgs says that the arguments are a command line of their own.
+	RunsArgs bool
 }
 
 // Groups is a set of shared flags.

@@ -121,6 +121,29 @@ func TestPairs(t *testing.T) {
 	}
 }
 
+func TestEndFlags(t *testing.T) {
+	for args, want := range map[string]string{
+		"":                       "",
+		"-h":                     "-h",
+		"ls -h":                  "-- ls -h",
+		"-token t ls -h":         "-token t -- ls -h",
+		"--token=t --stale x -h": "--token=t --stale -- x -h",
+		"-stale -- x -h":         "-stale -- x -h",
+		"-token":                 "-token",
+		"-":                      "-- -",
+		"-bogus x":               "-bogus -- x",
+	} {
+		if got := strings.Join(EndFlags(anyCommand{}, strings.Fields(args)), " "); got != want {
+			t.Errorf("%q: got %q, want %q", args, got, want)
+		}
+	}
+}
+
+type anyCommand struct{ NoFlags }
+
+func (anyCommand) Doc() Doc      { return Doc{Usage: "any", Groups: HTTP | Server} }
+func (anyCommand) Run(*Call) int { return 0 }
+
 // TestPlain shows that a program which reads the output gets no colors.
 func TestPlain(t *testing.T) {
 	var out, errOut bytes.Buffer

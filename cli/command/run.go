@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/posener/complete"
@@ -44,6 +45,27 @@ func (a *adapter) Run(args []string) int {
 	}
 	c.Args = f.Args()
 	return a.cmd.Run(c)
+}
+
+// EndFlags puts "--" between the flags of a command that runs what follows
+// them and that, so that no "-h" in it is taken for one of ours.
+func EndFlags(cmd Command, args []string) []string {
+	f, _ := (&adapter{cmd: cmd}).flagSet()
+	for i := 0; i < len(args); i++ {
+		name := strings.TrimLeft(args[i], "-")
+		switch {
+		case args[i] == "--":
+			return args
+		case name == args[i] || name == "":
+			return slices.Concat(args[:i], []string{"--"}, args[i:])
+		case strings.Contains(name, "="):
+		default:
+			if known := f.Lookup(name); known != nil && !isBool(known) {
+				i++ // its value
+			}
+		}
+	}
+	return args
 }
 
 func (a *adapter) flagSet() (*flag.FlagSet, *connection) {

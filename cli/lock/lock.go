@@ -63,7 +63,8 @@ lost, because the servers could not be reached for too long, the command gets
 the signal TERM and five seconds later KILL.
 
 With -child-exit-code the exit code is 2 if the command fails.`,
-		Groups: command.HTTP | command.Server,
+		Groups:   command.HTTP | command.Server,
+		RunsArgs: true,
 	}
 }
 

@@ -50,7 +50,8 @@ reads from standard input.
 
 Agents do so only if their option "disable_remote_exec" is false, which it is
 not by default. The exit code is 2 if the command fails on any node.`,
-		Groups: command.HTTP | command.Server,
+		Groups:   command.HTTP | command.Server,
+		RunsArgs: true,
 	}
 }
 
