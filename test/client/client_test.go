@@ -150,6 +150,17 @@ func TestLists(t *testing.T) {
 	}
 }
 
+func TestPatchWantsItsLine(t *testing.T) {
+	dir := t.TempDir()
+	p := patch{"a.go", "old\n", "new\n"}
+	for text, ok := range map[string]bool{"x\nold\ny\n": true, "x\n": false, "old\nold\n": false} {
+		write(t, filepath.Join(dir, "a.go"), text, 0o644)
+		if err := p.apply(dir); (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func TestCertificates(t *testing.T) {
 	dir := t.TempDir()
 	if err := writeCertificates(dir); err != nil {

@@ -189,6 +189,9 @@ func (r *report) finish() int {
 	return 0
 }
 
+// sourceRE is how lines begin that a test wrote: "kv_test.go:17: ".
+var sourceRE = regexp.MustCompile(`^\w+\.go:\d+: `)
+
 // essence keeps the lines of a test's output that say what went wrong: those
 // the test wrote itself, without the agent's log.
 func essence(output string) string {
@@ -196,7 +199,7 @@ func essence(output string) string {
 	var keep []string
 	for _, line := range strings.Split(output, "\n") {
 		t := strings.TrimSpace(line)
-		if strings.Contains(t, "_test.go:") || strings.HasPrefix(t, "panic:") || strings.HasPrefix(t, "Error:") ||
+		if sourceRE.MatchString(t) || strings.HasPrefix(t, "panic:") || strings.HasPrefix(t, "Error:") ||
 			strings.HasPrefix(t, "expected:") || strings.HasPrefix(t, "actual") {
 			keep = append(keep, line)
 		}

@@ -24,8 +24,7 @@ var packages = []struct{ name, path string }{
 // A suite is a folder with everything that the tests need:
 //
 //	api.test, watch.test   the compiled tests
-//	src/api, src/api/watch copies of the packages, where the tests run: the
-//	                       module cache can't be written to
+//	src/api, src/api/watch copies of the packages, compiled and run in
 //	src/test               certificates, where the client's repository has them
 //	bin/consul             the binary under test
 //	tmp, home              what the tests leave behind
@@ -44,16 +43,12 @@ func buildSuite(ctx context.Context, dir string) (*suite, error) {
 	if err := writeCertificates(filepath.Join(dir, "src", "test")); err != nil {
 		return nil, fmt.Errorf("test certificates: %w", err)
 	}
-	src, err := output(ctx, "go", "list", "-f", "{{.Dir}}", packages[0].path)
-	if err != nil {
-		return nil, err
-	}
-	if err := copyTree(filepath.Join(dir, "src", "api"), strings.TrimSpace(src)); err != nil {
-		return nil, err
+	if err := copySource(ctx, dir); err != nil {
+		return nil, fmt.Errorf("source of the tests: %w", err)
 	}
 	for _, p := range packages {
 		fmt.Fprintf(os.Stderr, "compiling the tests of %s\n", p.path)
-		if _, err := output(ctx, "go", "test", "-c", "-o", s.binary(p.name), p.path); err != nil {
+		if _, err := output(ctx, "go", "test", "-c", "-modfile", filepath.Join(dir, "go.mod"), "-o", s.binary(p.name), p.path); err != nil {
 			return nil, err
 		}
 		names, err := output(ctx, s.binary(p.name), "-test.list", ".")
@@ -88,28 +83,6 @@ func output(ctx context.Context, name string, args ...string) (string, error) {
 		return "", fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, errOut.String())
 	}
 	return string(out), nil
-}
-
-// copyTree copies the files of a folder, so that the copies can be written to.
-func copyTree(to, from string) error {
-	return filepath.WalkDir(from, func(path string, d os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, rel)
-		if d.IsDir() {
-			return os.MkdirAll(target, 0o755)
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(target, data, 0o644)
-	})
 }
 
 type state string
