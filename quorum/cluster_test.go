@@ -54,6 +54,7 @@ func newCluster(t *testing.T, n int, configure func(i int, cfg *Config)) *cluste
 		s := &server{ip: fmt.Sprintf("10.0.0.%d", i+1)}
 		s.cfg = Config{ID: fmt.Sprintf("s%d", i+1), Address: fmt.Sprintf("%s:%d", s.ip, raftPort), Multiplier: 1}
 		s.store = memoryStore()
+		s.store.logs = &stallingLog{LogStore: s.store.logs}
 		if configure != nil {
 			configure(i, &s.cfg)
 		}
@@ -117,7 +118,7 @@ func (c *cluster) close() {
 			c.stop(s)
 		}
 	}
-	time.Sleep(time.Second) // what was closed is heard of everywhere
+	time.Sleep(time.Minute) // what was closed is heard of everywhere
 }
 
 // leader waits until one of the running servers is a ready leader, other than

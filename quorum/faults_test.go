@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"muster/internal/memnet"
 )
 
@@ -20,15 +22,27 @@ var (
 	faultSeed  = flag.Uint64("fault-seed", 1, "the first of them")
 )
 
-// TestFaults writes and reads while the network and the servers fail at
-// random, and checks that no read misses an acknowledged write, and that none
-// of those is lost.
+// TestFaults writes and reads while the network, the disks and the servers
+// fail, and checks that no read misses an acknowledged write, and that none of
+// those is lost.
 func TestFaults(t *testing.T) {
-	for i := range *faultSeeds {
-		seed := *faultSeed + uint64(i)
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { runFaults(t, seed) })
-		})
+	for _, kind := range []struct {
+		name    string
+		servers int
+		harm    func(f *faults)
+	}{
+		{"anything", 3, (*faults).harmAnything},
+		{"anything5", 5, (*faults).harmAnything},
+		{"deaf", 3, (*faults).harmDeaf},
+		{"restart", 3, (*faults).harmRestart},
+		{"transfer", 3, (*faults).harmTransfer},
+	} {
+		for i := range *faultSeeds {
+			seed := *faultSeed + uint64(i)
+			t.Run(fmt.Sprint(kind.name, "/seed=", seed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { runFaults(t, seed, kind.servers, kind.harm) })
+			})
+		}
 	}
 }
 
@@ -40,8 +54,7 @@ type history struct {
 	values []string // acknowledged
 }
 
-func runFaults(t *testing.T, seed uint64) {
-	n := 3 + 2*int(seed%2)
+func runFaults(t *testing.T, seed uint64, n int, harm func(*faults)) {
 	c := newCluster(t, n, func(_ int, cfg *Config) {
 		cfg.Snapshots = SnapshotPolicy{Threshold: 50, Interval: 2 * time.Second, Trailing: 20}
 	})
@@ -57,7 +70,9 @@ func runFaults(t *testing.T, seed uint64) {
 		clients.Go(func() { f.confirm(ctx, rand.New(rand.NewPCG(seed, uint64(i+1)))) })
 	}
 	clients.Go(func() { f.read(ctx) })
-	f.harm(ctx)
+	for ctx.Err() == nil {
+		harm(f)
+	}
 	clients.Wait()
 	f.heal()
 	f.settle()
@@ -69,8 +84,28 @@ type faults struct {
 	h    *history
 
 	locks []sync.RWMutex // held for writing while server i is down
-	log   []string       // what was done, under no lock: harm's alone
+
+	mu  sync.Mutex
+	log []string // what was done lately
 }
+
+func (f *faults) did(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.log = append(f.log, time.Now().Format("05.000 ")+fmt.Sprintf(format, args...))
+	if len(f.log) > 12 {
+		f.log = slices.Clone(f.log[1:])
+	}
+}
+
+func (f *faults) done() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.log)
+}
+
+// upTo is a random duration.
+func (f *faults) upTo(d time.Duration) time.Duration { return time.Duration(f.rand.Int64N(int64(d))) }
 
 // with runs use on server i if it is up.
 func (f *faults) with(i int, use func(*server)) {
@@ -116,7 +151,7 @@ func (f *faults) read(ctx context.Context) {
 				if s.ReadOK() {
 					oks++
 					if applied < acked {
-						f.t.Errorf("%s serves a read from index %d, write %d was acknowledged: %q", s.cfg.ID, applied, acked, f.log)
+						f.t.Errorf("%s serves a read from index %d, write %d was acknowledged: %q", s.cfg.ID, applied, acked, f.done())
 					}
 				}
 			})
@@ -144,52 +179,137 @@ func (f *faults) confirm(ctx context.Context, random *rand.Rand) {
 				applied = s.AppliedIndex()
 			}
 			if err == nil && applied < acked {
-				f.t.Errorf("%s confirms a read at index %d, write %d was acknowledged: %q", s.cfg.ID, applied, acked, f.log)
+				f.t.Errorf("%s confirms a read at index %d, write %d was acknowledged: %q", s.cfg.ID, applied, acked, f.done())
 			}
 		})
 		time.Sleep(3 * time.Millisecond)
 	}
 }
 
-// harm does something to the cluster every now and then.
-func (f *faults) harm(ctx context.Context) {
-	for ctx.Err() == nil {
-		time.Sleep(time.Duration(f.rand.IntN(1500)) * time.Millisecond)
-		i, j := f.rand.IntN(len(f.servers)), f.rand.IntN(len(f.servers))
-		if k := f.leading(); k >= 0 && f.rand.IntN(2) == 0 {
-			i = k
-		}
-		a, b := f.servers[i].ip, f.servers[j].ip
-		did := ""
-		switch f.rand.IntN(8) {
-		case 0:
-			did = "isolate " + a
-			f.net.Isolate(a)
-		case 1:
-			did = "cut " + a + " " + b
-			f.net.Cut(a, b)
-		case 2:
-			did = "cut one way " + a + " " + b
-			f.net.SetLink(a, b, memnet.Link{Cut: true, Delay: time.Millisecond})
-		case 3:
-			delay := time.Duration(f.rand.IntN(1500)) * time.Millisecond
-			did = fmt.Sprint("slow ", a, " ", b, " ", delay)
-			f.net.SetLink(a, b, memnet.Link{Delay: delay})
-		case 4:
-			did = "restart " + a
-			f.restart(i)
-		case 5:
-			did = "transfer from " + a
-			f.with(i, func(s *server) { _ = s.TransferLeadership("") })
-		default:
-			did = "heal"
-			f.heal()
-		}
-		f.log = append(f.log, fmt.Sprint(time.Now().Format("05.000 "), did))
-		if len(f.log) > 12 {
-			f.log = slices.Clone(f.log[1:])
-		}
+// harmAnything does something to the cluster every now and then.
+func (f *faults) harmAnything() {
+	time.Sleep(f.upTo(1500 * time.Millisecond))
+	i, j := f.rand.IntN(len(f.servers)), f.rand.IntN(len(f.servers))
+	if k := f.leading(); k >= 0 && f.rand.IntN(2) == 0 {
+		i = k
 	}
+	a, b := f.servers[i].ip, f.servers[j].ip
+	switch f.rand.IntN(9) {
+	case 0:
+		f.did("isolate %s", a)
+		f.net.Isolate(a)
+	case 1:
+		f.did("cut %s %s", a, b)
+		f.net.Cut(a, b)
+	case 2:
+		f.did("cut %s to %s", a, b)
+		f.net.SetLink(a, b, memnet.Link{Cut: true, Delay: time.Millisecond})
+	case 3:
+		f.slow(a, b, f.upTo(1500*time.Millisecond))
+	case 4:
+		f.restart(i)
+	case 5:
+		f.transfer(i)
+	case 6:
+		f.stall(i, f.upTo(3*time.Second))
+	default:
+		f.heal()
+	}
+}
+
+// harmDeaf keeps leaders from noticing that they were deposed: their log is
+// stuck, so that they do not look at the time either, while they hear answers
+// but nobody hears them.
+func (f *faults) harmDeaf() {
+	time.Sleep(f.upTo(time.Second))
+	k := f.leading()
+	if k < 0 {
+		return
+	}
+	leader := f.servers[k]
+	late := f.upTo(600 * time.Millisecond)
+	for _, s := range f.others(leader) {
+		f.slow(s.ip, leader.ip, late)
+	}
+	time.Sleep(f.upTo(3 * time.Second))
+	f.stall(k, 4*time.Second)
+	time.Sleep(50 * time.Millisecond)
+	f.did("nobody hears %s", leader.ip)
+	for _, s := range f.others(leader) {
+		f.net.SetLink(leader.ip, s.ip, memnet.Link{Cut: true})
+	}
+	time.Sleep(4 * time.Second)
+	f.heal()
+}
+
+// harmRestart cuts one follower off from the leader, and restarts the other
+// one again and again: whenever it has forgotten that there is a leader, it
+// might help the first one to take over.
+func (f *faults) harmRestart() {
+	time.Sleep(f.upTo(time.Second))
+	k := f.leading()
+	if k < 0 {
+		return
+	}
+	others := f.others(f.servers[k])
+	f.did("cut %s %s", f.servers[k].ip, others[0].ip)
+	f.net.Cut(f.servers[k].ip, others[0].ip)
+	time.Sleep(time.Second)
+	for range 8 {
+		f.restart(slices.Index(f.servers, others[1]))
+		time.Sleep(150*time.Millisecond + f.upTo(300*time.Millisecond))
+	}
+	f.heal()
+}
+
+// harmTransfer has leaders hand over while messages take long.
+func (f *faults) harmTransfer() {
+	time.Sleep(f.upTo(time.Second))
+	k := f.leading()
+	if k < 0 {
+		return
+	}
+	leader, others := f.servers[k], f.others(f.servers[k])
+	for _, s := range others {
+		f.slow(s.ip, leader.ip, f.upTo(400*time.Millisecond))
+	}
+	if f.rand.IntN(2) == 0 {
+		// The transfer fails before the message comes in.
+		f.slow(leader.ip, others[0].ip, time.Second+f.upTo(2*time.Second))
+	}
+	f.transfer(k)
+	time.Sleep(f.upTo(4 * time.Second))
+	f.heal()
+}
+
+func (f *faults) slow(from, to string, delay time.Duration) {
+	f.did("slow %s to %s, %v", from, to, delay)
+	f.net.SetLink(from, to, memnet.Link{Delay: delay})
+}
+
+func (f *faults) transfer(i int) {
+	f.with(i, func(s *server) {
+		f.did("transfer from %s", s.ip)
+		_ = s.TransferLeadership("")
+		f.did("transfer from %s has ended", s.ip)
+	})
+}
+
+// stall makes the log of a server stop for a while at the next entry.
+func (f *faults) stall(i int, d time.Duration) {
+	f.did("stall %s, %v", f.servers[i].ip, d)
+	f.servers[i].store.logs.(*stallingLog).stall.Store(int64(d))
+}
+
+// A stallingLog is a log on a disk that sometimes takes its time.
+type stallingLog struct {
+	raft.LogStore
+	stall atomic.Int64 // ns, for the next write
+}
+
+func (s *stallingLog) StoreLogs(logs []*raft.Log) error {
+	time.Sleep(time.Duration(s.stall.Swap(0)))
+	return s.LogStore.StoreLogs(logs)
 }
 
 func (f *faults) leading() int {
@@ -204,6 +324,7 @@ func (f *faults) leading() int {
 }
 
 func (f *faults) heal() {
+	f.did("heal")
 	for _, a := range f.servers {
 		for _, b := range f.servers {
 			f.net.SetLink(a.ip, b.ip, memnet.Link{Delay: time.Millisecond})
@@ -214,6 +335,7 @@ func (f *faults) heal() {
 // restart stops a server without a word to the others, and starts it again.
 func (f *faults) restart(i int) {
 	s := f.servers[i]
+	f.did("restart %s", s.ip)
 	if err := s.stop(); err != nil {
 		f.t.Error(err)
 	}
@@ -228,10 +350,13 @@ func (f *faults) restart(i int) {
 // settle waits until all servers agree, and compares them with the history.
 func (f *faults) settle() {
 	leader := f.leader()
-	index, err := leader.ReadIndex(context.Background())
-	if err != nil {
-		f.t.Fatal(err)
+	// Nobody waits for some of the commands any more, and the leader may yet
+	// find out that it is none.
+	for leader.Barrier(context.Background()) != nil {
+		time.Sleep(time.Second)
+		leader = f.leader()
 	}
+	index := leader.AppliedIndex()
 	for _, s := range f.servers {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		if err := s.WaitApplied(ctx, index); err != nil {

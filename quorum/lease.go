@@ -29,10 +29,10 @@ type lease struct {
 	term      uint64 // that this server leads in; 0 when it does not lead
 	ready     bool
 	suspended bool
-	handed    bool     // another server was told to take over in this term
-	voter     bool     // this server has a vote
-	others    []string // the other servers that have a vote
-	heard     map[string]time.Time
+	handed    bool          // another server was told to take over in this term
+	voter     bool          // this server has a vote
+	others    []raft.Server // the other servers that have a vote; never changed in place
+	heard     map[raft.ServerID]time.Time
 
 	current atomic.Pointer[grant] // nil when this server does not lead
 	moved   chan struct{}         // holds a value after current changed
@@ -50,7 +50,7 @@ type grant struct {
 }
 
 func newLease(self string) *lease {
-	return &lease{self: self, heard: map[string]time.Time{}, moved: make(chan struct{}, 1)}
+	return &lease{self: self, heard: map[raft.ServerID]time.Time{}, moved: make(chan struct{}, 1)}
 }
 
 // valid says whether the grant still holds at the given moment. The wall clock
@@ -149,14 +149,21 @@ func (l *lease) setMembers(members raft.Configuration) {
 		case string(s.ID) == l.self:
 			l.voter = true
 		default:
-			l.others = append(l.others, string(s.ID))
+			l.others = append(l.others, s)
 		}
 	}
 }
 
+// peers returns the other servers that have a vote.
+func (l *lease) peers() []raft.Server {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.others
+}
+
 // answered notes that a server accepted a message that this leader sent in the
 // given term at the given time.
-func (l *lease) answered(server string, term uint64, sent time.Time) {
+func (l *lease) answered(server raft.ServerID, term uint64, sent time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if term != l.term || !sent.After(l.heard[server]) {
@@ -176,8 +183,8 @@ func (l *lease) publish() {
 			g.sole = true
 		} else {
 			sent := make([]time.Time, 0, len(l.others))
-			for _, id := range l.others {
-				sent = append(sent, l.heard[id])
+			for _, s := range l.others {
+				sent = append(sent, l.heard[s.ID])
 			}
 			slices.SortFunc(sent, func(a, b time.Time) int { return b.Compare(a) })
 			g.at = sent[need-1]

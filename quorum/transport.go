@@ -96,7 +96,7 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 	sent := time.Now()
 	err := t.Transport.AppendEntries(id, target, args, resp)
 	if err == nil && resp.Success && resp.Term == args.Term {
-		t.lease.answered(string(id), args.Term, sent)
+		t.lease.answered(id, args.Term, sent)
 	}
 	return err
 }
