@@ -99,6 +99,7 @@ func Start(cfg *config.Config, logs *log.Log, load Loader) (_ *Agent, err error)
 		{"DNS", a.startDNS},
 		{"HTTP", a.startHTTP},
 		{"joining", a.startJoin},
+		{"coordinates", a.startCoordinates},
 	} {
 		if err := step.start(); err != nil {
 			return nil, fmt.Errorf("start %s: %w", step.name, err)

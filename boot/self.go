@@ -32,45 +32,6 @@ func (s self) Datacenters() []string {
 	return list
 }
 
-// areaCoordinates is what /v1/coordinate/datacenters tells of a datacenter.
-type areaCoordinates struct {
-	Datacenter  string
-	AreaID      string
-	Coordinates []nodeCoordinate
-}
-
-type nodeCoordinate struct {
-	Node    string
-	Segment string
-	Coord   *coordinate.Coordinate
-}
-
-// WANCoordinates tells where the servers of each datacenter are.
-func (s self) WANCoordinates() any {
-	list := []areaCoordinates{}
-	if s.a.wan == nil {
-		return list
-	}
-	at := map[string]int{}
-	for _, m := range s.a.wan.Members() {
-		dc := m.Datacenter()
-		if _, ok := at[dc]; !ok {
-			at[dc] = len(list)
-			list = append(list, areaCoordinates{Datacenter: dc, AreaID: "wan", Coordinates: []nodeCoordinate{}})
-		}
-		coord, ok := s.a.wan.CachedCoordinate(m.Name)
-		if m.Name == s.a.wan.LocalMember().Name {
-			c, err := s.a.wan.Coordinate()
-			coord, ok = c, err == nil
-		}
-		if ok {
-			area := &list[at[dc]]
-			area.Coordinates = append(area.Coordinates, nodeCoordinate{Node: m.Name, Coord: coord})
-		}
-	}
-	return list
-}
-
 func (s self) Leave() error  { return s.a.LeaveByAPI() }
 func (s self) Reload() error { return s.a.reload() }
 
