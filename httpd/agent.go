@@ -77,8 +77,8 @@ func (c *call) may(r acl.Resource, name string, a acl.Access) error {
 	return ops.Permit(c.door.cfg.ACL, c.q.Token, r, name, a)
 }
 
-// sees tells whether the caller may read something.
-func (c *call) sees(r acl.Resource, name string) bool { return c.may(r, name, acl.Read) == nil }
+// caller is who asks, for handlers that leave out what he may not see.
+func (c *call) caller() (acl.Authorizer, error) { return c.door.cfg.ACL.Resolve(c.q.Token) }
 
 func (c *call) agentSelf() error {
 	if err := c.may(acl.Agent, c.door.cfg.NodeName, acl.Read); err != nil {
@@ -112,15 +112,19 @@ func (c *call) agentMembers() error {
 	case segment != "" && segment != "_all":
 		return model.Errorf(model.Internal, "Network segments are not supported in this version of Consul")
 	}
+	caller, err := c.caller()
+	if err != nil {
+		return err
+	}
 	members := []gossip.Member{}
 	if pool, err := c.pool(); err == nil {
 		for _, m := range pool.Members() {
-			if c.sees(acl.Node, m.Name) {
+			if caller.Allowed(acl.Node, m.Name, acl.Read) {
 				members = append(members, m)
 			}
 		}
 	}
-	members, err := ops.Filter(members, c.q.Filter)
+	members, err = ops.Filter(members, c.q.Filter)
 	if err != nil {
 		return err
 	}

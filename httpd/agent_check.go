@@ -14,9 +14,17 @@ import (
 func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
 
 func (c *call) agentChecks() error {
+	caller, err := c.caller()
+	if err != nil {
+		return err
+	}
 	out := map[string]*model.HealthCheck{}
 	for id, check := range c.door.cfg.Local.Checks() {
-		if check.ServiceName == "" && !c.sees(acl.Node, check.Node) || check.ServiceName != "" && !c.sees(acl.Service, check.ServiceName) {
+		r, name := acl.Node, check.Node
+		if check.ServiceName != "" {
+			r, name = acl.Service, check.ServiceName
+		}
+		if !caller.Allowed(r, name, acl.Read) {
 			continue
 		}
 		shown := *check
@@ -26,7 +34,7 @@ func (c *call) agentChecks() error {
 		shown.Definition = model.HealthCheckDefinition{}
 		out[id] = &shown
 	}
-	out, err := ops.FilterMap(out, c.q.Filter)
+	out, err = ops.FilterMap(out, c.q.Filter)
 	if err != nil {
 		return err
 	}

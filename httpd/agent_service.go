@@ -59,13 +59,17 @@ func (c *call) newAgentService(s *model.NodeService) *agentService {
 }
 
 func (c *call) agentServices() error {
+	caller, err := c.caller()
+	if err != nil {
+		return err
+	}
 	out := map[string]*agentService{}
 	for id, s := range c.door.cfg.Local.Services() {
-		if c.sees(acl.Service, s.Service) {
+		if caller.Allowed(acl.Service, s.Service, acl.Read) {
 			out[id] = c.newAgentService(s)
 		}
 	}
-	out, err := ops.FilterMap(out, c.q.Filter)
+	out, err = ops.FilterMap(out, c.q.Filter)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"muster/model"
 	"muster/ops"
+	"muster/relay"
 )
 
 // call is one request on its way through a handler.
@@ -27,6 +28,20 @@ type call struct {
 	query url.Values
 	q     ops.Query
 	wrote bool
+	// forwarded requests come from another agent.
+	forwarded bool
+	// raw is the body as decode read it.
+	raw []byte
+}
+
+// node is the name of the node that the request was made at first.
+func (c *call) node() string {
+	if c.forwarded {
+		if n := c.r.Header.Get(relay.HeaderNode); n != "" {
+			return n
+		}
+	}
+	return c.door.cfg.NodeName
 }
 
 // has tells whether a parameter was given, with whatever value.
@@ -80,7 +95,7 @@ func (c *call) parseQuery() error {
 	}
 	c.q.Filter = c.param("filter")
 	if near := c.param("near"); near == "_agent" {
-		c.q.Near = c.door.cfg.NodeName
+		c.q.Near = c.node()
 	} else {
 		c.q.Near = near
 	}
@@ -157,6 +172,7 @@ func (c *call) decodeWith(v any, strict bool) error {
 	if err != nil {
 		return err
 	}
+	c.raw = b
 	if err := unmarshal(b, v, strict); err != nil {
 		return model.Errorf(model.BadRequest, "Request decode failed: %w", err)
 	}
@@ -300,5 +316,10 @@ func (c *call) fail(err error) {
 	if errors.As(err, &e) {
 		status = statusOf[e.Kind]
 	}
+	if c.forwarded && model.KindOf(err) == model.NotLeader {
+		c.w.Header()[relay.HeaderError] = hNotLeader
+	}
 	c.text(status, err.Error())
 }
+
+var hNotLeader = []string{relay.NotLeader}

@@ -1,6 +1,9 @@
 package httpd
 
 import (
+	"bytes"
+	"io"
+
 	"muster/model"
 	"muster/ops"
 )
@@ -21,7 +24,7 @@ func (c *call) catalogRegister() error {
 	if err := c.decode(&r); err != nil {
 		return err
 	}
-	if err := c.bodyDatacenter(r.Datacenter); err != nil {
+	if passed, err := c.elsewhere(r.Datacenter); passed || err != nil {
 		return err
 	}
 	if err := c.door.cfg.Ops.Register(c.context(), c.q.Token, &r); err != nil {
@@ -35,7 +38,7 @@ func (c *call) catalogDeregister() error {
 	if err := c.decode(&r); err != nil {
 		return err
 	}
-	if err := c.bodyDatacenter(r.Datacenter); err != nil {
+	if passed, err := c.elsewhere(r.Datacenter); passed || err != nil {
 		return err
 	}
 	if err := c.door.cfg.Ops.Deregister(c.context(), c.q.Token, &r); err != nil {
@@ -44,9 +47,14 @@ func (c *call) catalogDeregister() error {
 	return c.json(true)
 }
 
-// bodyDatacenter refuses a body for another datacenter.
-func (c *call) bodyDatacenter(dc string) error {
-	return c.door.cfg.Relay.Admit(c.context(), c.route.place, dc)
+// elsewhere hands a request on whose body names another datacenter.
+func (c *call) elsewhere(dc string) (passed bool, err error) {
+	if dc == "" || dc == c.door.cfg.Datacenter {
+		return false, nil
+	}
+	r := c.r.Clone(c.context())
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(c.raw)), int64(len(c.raw))
+	return c.pass(r, dc)
 }
 
 func (c *call) catalogDatacenters() error {

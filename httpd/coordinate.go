@@ -37,7 +37,7 @@ func (c *call) coordinateUpdate() error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	if err := c.bodyDatacenter(in.Datacenter); err != nil {
+	if passed, err := c.elsewhere(in.Datacenter); passed || err != nil {
 		return err
 	}
 	if err := c.door.cfg.Ops.CoordinateUpdate(c.context(), c.q.Token, &in.Coordinate); err != nil {

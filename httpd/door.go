@@ -79,8 +79,20 @@ func New(cfg Config) *Door {
 		policy: []string{cfg.ACL.DefaultPolicy()}}
 }
 
-// ServeHTTP answers one request.
+// ServeHTTP answers one request of a client.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, ok := r.Header[relay.HeaderNode]; ok { // only agents may say so
+		r.Header.Del(relay.HeaderNode)
+	}
+	d.serve(w, r, false)
+}
+
+// Forwarded answers the requests that other agents hand on.
+func (d *Door) Forwarded() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.serve(w, r, true) })
+}
+
+func (d *Door) serve(w http.ResponseWriter, r *http.Request, forwarded bool) {
 	p := r.URL.Path
 	if !strings.HasPrefix(p, "/v1/") {
 		d.serveOther(w, r)
@@ -89,14 +101,16 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["Vary"] = hVary
 	h["X-Consul-Default-Acl-Policy"] = d.policy
-	for k, v := range d.cfg.ResponseHeaders {
-		h.Set(k, v)
+	if !forwarded {
+		for k, v := range d.cfg.ResponseHeaders {
+			h.Set(k, v)
+		}
 	}
 	if clean := cleanPath(p); clean != p {
 		redirect(w, r, clean)
 		return
 	}
-	c := &call{door: d, w: w, r: r}
+	c := &call{door: d, w: w, r: r, forwarded: forwarded}
 	rt, name, allowed := d.table.find(r.Method, p)
 	switch {
 	case rt != nil:
@@ -152,10 +166,24 @@ func (c *call) serve() error {
 	if err := c.refuseTenancy(); err != nil {
 		return err
 	}
-	if err := c.door.cfg.Relay.Admit(c.r.Context(), c.route.place, c.datacenter()); err != nil {
+	if passed, err := c.pass(c.r, c.datacenter()); passed || err != nil {
 		return err
 	}
 	return c.route.handle(c)
+}
+
+// pass hands the request on, unless it is to be answered here.
+func (c *call) pass(r *http.Request, datacenter string) (passed bool, err error) {
+	need := relay.Need{Place: c.route.place, Datacenter: datacenter, Write: r.Method != http.MethodGet, Stream: c.route.stream}
+	if c.door.cfg.Relay.Here(need) {
+		return false, nil
+	}
+	if c.q.Token != "" && r.Header.Get("X-Consul-Token") == "" {
+		r.Header.Set("X-Consul-Token", c.q.Token)
+	}
+	passed, err = c.door.cfg.Relay.Pass(c.w, r, need)
+	c.wrote = c.wrote || (passed && err == nil)
+	return passed, err
 }
 
 // datacenter is the one that the request is for. Routes of the agent itself

@@ -13,8 +13,8 @@ func operatorRoutes() []route {
 		{method: "GET", path: "/v1/operator/raft/configuration", place: relay.Server, rule: must(acl.Operator, acl.Read), handle: (*call).raftConfiguration},
 		{method: "DELETE", path: "/v1/operator/raft/peer", place: relay.Leader, rule: must(acl.Operator, acl.Write), handle: (*call).raftRemove},
 		{method: "POST", path: "/v1/operator/raft/transfer-leader", place: relay.Leader, rule: must(acl.Operator, acl.Write), handle: (*call).raftTransfer},
-		{method: "GET", path: "/v1/snapshot", place: relay.Leader, rule: must(acl.ACL, acl.Write), handle: (*call).snapshotSave},
-		{method: "PUT", path: "/v1/snapshot", place: relay.Leader, rule: must(acl.ACL, acl.Write), handle: (*call).snapshotRestore},
+		{method: "GET", path: "/v1/snapshot", place: relay.Leader, rule: must(acl.ACL, acl.Write), handle: (*call).snapshotSave, stream: true},
+		{method: "PUT", path: "/v1/snapshot", place: relay.Leader, rule: must(acl.ACL, acl.Write), handle: (*call).snapshotRestore, stream: true},
 	}
 }
 

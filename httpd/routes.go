@@ -38,18 +38,18 @@ func sessionRoutes() []route {
 }
 
 func catalogRoutes() []route {
-	read := func(path string, handle func(*call) error) route {
-		return route{method: "GET", path: path, place: relay.Server, rule: filtered(acl.Service), handle: handle, blocking: true, discovery: true, cached: true}
+	read := func(path string, about acl.Resource, handle func(*call) error) route {
+		return route{method: "GET", path: path, place: relay.Server, rule: filtered(about), handle: handle, blocking: true, discovery: true, cached: true}
 	}
 	return []route{
 		{method: "PUT", path: "/v1/catalog/register", place: relay.Leader, rule: must(acl.Node, acl.Write), handle: (*call).catalogRegister},
 		{method: "PUT", path: "/v1/catalog/deregister", place: relay.Leader, rule: must(acl.Node, acl.Write), handle: (*call).catalogDeregister},
-		{method: "GET", path: "/v1/catalog/datacenters", place: relay.Agent, rule: public, handle: (*call).catalogDatacenters},
-		read("/v1/catalog/nodes", (*call).catalogNodes),
-		read("/v1/catalog/services", (*call).catalogServices),
-		read("/v1/catalog/service/", (*call).catalogService),
-		read("/v1/catalog/node/", (*call).catalogNode),
-		read("/v1/catalog/node-services/", (*call).catalogNodeServices),
+		{method: "GET", path: "/v1/catalog/datacenters", place: relay.Server, rule: public, handle: (*call).catalogDatacenters},
+		read("/v1/catalog/nodes", acl.Node, (*call).catalogNodes),
+		read("/v1/catalog/services", acl.Service, (*call).catalogServices),
+		read("/v1/catalog/service/", acl.Service, (*call).catalogService),
+		read("/v1/catalog/node/", acl.Service, (*call).catalogNode),
+		read("/v1/catalog/node-services/", acl.Service, (*call).catalogNodeServices),
 	}
 }
 

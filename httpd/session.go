@@ -60,7 +60,7 @@ func (c *call) sessionCreate() error {
 		s.LockDelay = in.LockDelay.d
 	}
 	if s.Node == "" {
-		s.Node = c.door.cfg.NodeName
+		s.Node = c.node()
 	}
 	switch {
 	case in.NodeChecks != nil:

@@ -21,6 +21,8 @@ type route struct {
 
 	// dc: an Agent route that takes ?dc nevertheless.
 	dc bool
+	// stream: the body or the answer may be long.
+	stream bool
 	// blocking routes tell an index even when they fail.
 	blocking bool
 	// discovery routes tell their consistency, and are stale by default where
