@@ -66,7 +66,11 @@ func (p *fakeProber) close() { p.closed = true }
 // tick runs a prober in a ticker until the end of the test.
 func tick(t *testing.T, def *model.CheckDefinition, p prober, rand float64) (*recorder, *Check) {
 	r := newRecorder()
-	c := &Check{loop: newTicker(Spec{ID: "c", Def: def, Report: r.report}, p, func() float64 { return rand }).run}
+	runner, err := NewRunner(Options{Rand: func() float64 { return rand }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Check{loop: newTicker(Spec{ID: "c", Def: def, Report: r.report}, p, runner).run}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.Start()
 	t.Cleanup(c.Stop)

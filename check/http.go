@@ -21,6 +21,9 @@ const (
 	// must not go unnoticed, and a balancer gets the chance to choose again.
 	keepInterval = 5 * time.Second
 	keepRuns     = 10
+	// connsPerHost is how many connections to one server are kept: as many as
+	// checks of it may run at the same moment.
+	connsPerHost = 64
 )
 
 // transports are the connections that HTTP checks share.
@@ -50,7 +53,7 @@ func newTransport(opt *Options, def *model.CheckDefinition) *http.Transport {
 		TLSClientConfig:        tlsFor(opt.TLS, def, true),
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true,
-		MaxIdleConnsPerHost:    4,
+		MaxIdleConnsPerHost:    connsPerHost,
 		IdleConnTimeout:        2 * keepInterval,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
