@@ -25,6 +25,7 @@ import (
 	"muster/relay"
 	"muster/rexec"
 	"muster/state"
+	"muster/wire"
 )
 
 // Agent is a running agent.
@@ -40,14 +41,18 @@ type Agent struct {
 	// reloading is held by whoever reloads.
 	reloading sync.Mutex
 
-	store  *state.Store
-	quorum *quorum.Quorum
-	lan    *gossip.Pool
-	wan    *gossip.Pool // nil on clients and where the WAN pool is off
-	ops    *ops.Ops
-	events *ops.Events
-	relay  *relay.Relay
-	leader *leader.Leader
+	client  *wire.Client
+	port    *wire.Server // nil on clients
+	inbound inbound
+	store   *state.Store                // nil on clients
+	quorum  *quorum.Quorum              // nil on clients
+	pool    atomic.Pointer[gossip.Pool] // lan, for those who may come before it
+	lan     *gossip.Pool
+	wan     *gossip.Pool // nil on clients and where the WAN pool is off
+	ops     *ops.Ops
+	events  *ops.Events
+	relay   *relay.Relay
+	leader  *leader.Leader
 	// membersChanged has the leader's duty look at the members again.
 	membersChanged func()
 	local          *local.Agent
@@ -58,6 +63,7 @@ type Agent struct {
 	// left is closed when somebody asked the agent to leave over the API.
 	left     chan struct{}
 	leftOnce sync.Once
+	failed   atomic.Bool // it is closed because the agent cannot go on
 
 	running sync.WaitGroup // goroutines of this room
 	stops   []func()       // in the order of starting
@@ -89,6 +95,7 @@ func Start(cfg *config.Config, logs *log.Log, load Loader) (_ *Agent, err error)
 		start func() error
 	}{
 		{"metrics", a.startMeter},
+		{"server port", a.startWire},
 		{"state", a.startState},
 		{"gossip", a.startGossip},
 		{"operations", a.startOps},
@@ -145,6 +152,9 @@ func (a *Agent) startMeter() error {
 
 // startState opens the replicated data of a server.
 func (a *Agent) startState() error {
+	if !a.cfg.Server {
+		return nil
+	}
 	a.store = state.New()
 	dir := ""
 	if a.cfg.DataDir != "" {
@@ -152,6 +162,7 @@ func (a *Agent) startState() error {
 	}
 	q, err := quorum.Open(quorum.Config{
 		ID: a.id, Address: a.cfg.RPC.Advertise.String(), Dir: dir,
+		Transport:  a.raftTransport(),
 		Bootstrap:  a.cfg.Dev || a.cfg.Bootstrap,
 		Multiplier: a.cfg.Raft.Multiplier,
 		Snapshots:  snapshotPolicy(a.cfg),
@@ -161,6 +172,7 @@ func (a *Agent) startState() error {
 		return err
 	}
 	a.quorum = q
+	a.inbound.ready.Store(q)
 	a.onStop(func() {
 		if err := q.Close(); err != nil {
 			a.log.Error("could not stop Raft", "error", err)
@@ -177,16 +189,24 @@ func snapshotPolicy(cfg *config.Config) quorum.SnapshotPolicy {
 func (a *Agent) startOps() error {
 	resolver := acl.Open{}
 	a.events = ops.NewEvents(resolver, a.broadcast, a.concerns)
-	a.relay = relay.New(a.cfg.Datacenter, leading{a.quorum}, a.cfg.RPC.HoldTimeout)
+	rc := relay.Config{Datacenter: a.cfg.Datacenter, NodeName: a.cfg.Node.Name, Servers: a.serversOf, Client: a.client, Hold: a.cfg.RPC.HoldTimeout}
+	if a.quorum != nil {
+		rc.Cluster = members{a.quorum}
+	}
+	a.relay = relay.New(rc)
 	return nil
 }
 
 func (a *Agent) startLeader() error {
+	a.membersChanged = func() {}
+	if a.quorum == nil {
+		return nil
+	}
 	logger := a.log.Named("agent.leader")
 	sessions := leader.NewSessions(a.quorum, a.store, logger)
-	members := leader.NewMembers(a.quorum, a.store, a.lan, a.cfg.Datacenter, logger)
+	catalog := leader.NewMembers(a.quorum, a.store, a.lan, a.cfg.Datacenter, logger)
 	a.ops = ops.New(ops.Config{
-		Store: a.store, Log: a.quorum, Members: a.quorum, Snapshots: a.quorum, ACL: acl.Open{}, Datacenter: a.cfg.Datacenter,
+		Store: a.store, Log: reads{a.quorum, a.relay}, Members: a.quorum, Snapshots: a.quorum, ACL: acl.Open{}, Datacenter: a.cfg.Datacenter,
 		Limits: ops.Limits{
 			KVValue: a.cfg.Limits.KVMaxValueSize, TxnBody: max(a.cfg.Limits.TxnMaxReqLen, a.cfg.Limits.KVMaxValueSize),
 			SessionTTL: a.cfg.SessionTTLMin, QueryTime: a.cfg.HTTP.DefaultQueryTime, MaxQueryTime: a.cfg.HTTP.MaxQueryTime,
@@ -194,10 +214,14 @@ func (a *Agent) startLeader() error {
 		Jitter:  jitter,
 		Renewed: sessions.Renew,
 	})
-	l := leader.Start(a.quorum, logger, members, sessions, leader.NewTombstones(a.quorum, a.store, logger))
+	peers := leader.NewServers(a.quorum, a.quorum, a.lan, a.id, logger)
+	l := leader.Start(a.quorum, logger, catalog, peers, sessions, leader.NewTombstones(a.quorum, a.store, logger))
 	a.leader = l
 	a.onStop(l.Close)
-	a.membersChanged = members.Changed
+	a.membersChanged = func() {
+		catalog.Changed()
+		peers.Changed()
+	}
 	return nil
 }
 
@@ -206,19 +230,6 @@ func jitter(d time.Duration) time.Duration {
 		return 0
 	}
 	return rand.N(d)
-}
-
-// leading tells relay what it needs of the quorum.
-type leading struct{ q *quorum.Quorum }
-
-func (l leading) Leading() bool {
-	s, _ := l.q.Status()
-	return s.Ready
-}
-
-func (l leading) Changed() <-chan struct{} {
-	_, changed := l.q.Status()
-	return changed
 }
 
 // build is what the agent tells others of its version.

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -9,7 +10,6 @@ import (
 
 	"muster/gossip"
 	"muster/model"
-	"muster/relay"
 )
 
 const (
@@ -89,10 +89,11 @@ func (a *Agent) startCoordinates() error {
 
 // sendCoordinate tells the catalog, as any request does, by way of relay.
 func (a *Agent) sendCoordinate(ctx context.Context, v *model.Vector) error {
-	if err := a.relay.Admit(ctx, relay.Leader, ""); err != nil {
-		return err
+	c := &model.Coordinate{Node: a.cfg.Node.Name, Coord: v}
+	if !a.relay.Here(write) {
+		return a.call(ctx, write, http.MethodPut, "/v1/coordinate/update", catalog{a}.token(), c, nil)
 	}
-	return a.ops.CoordinateUpdate(ctx, catalog{a}.token(), &model.Coordinate{Node: a.cfg.Node.Name, Coord: v})
+	return a.ops.CoordinateUpdate(ctx, catalog{a}.token(), c)
 }
 
 // areaCoordinates is what /v1/coordinate/datacenters tells of a datacenter.

@@ -13,7 +13,7 @@ import (
 const dnsBytes = 16 << 20
 
 func (a *Agent) startDNS() error {
-	if len(a.cfg.DNS.Addrs) == 0 {
+	if len(a.cfg.DNS.Addrs) == 0 || a.quorum == nil {
 		return nil
 	}
 	a.dns = dnsd.New(dnsd.Options{Source: dnsd.FromOps(a.ops, a.relay, dnsBytes), Logger: a.log.Named("agent.dns")}, dnsConfig(a.cfg))

@@ -2,7 +2,6 @@ package boot
 
 import (
 	"encoding/base64"
-	"fmt"
 	"net/netip"
 	"path/filepath"
 	"regexp"
@@ -21,6 +20,7 @@ func (a *Agent) startGossip() error {
 		return err
 	}
 	a.lan = lan
+	a.pool.Store(lan)
 	a.onStop(func() { lan.Close() })
 	if !a.cfg.Server || !a.cfg.Gossip.WAN.Bind.IsValid() {
 		return nil
@@ -138,21 +138,4 @@ func (a *Agent) concerns(ev *model.UserEvent) bool {
 func matches(expr, s string) bool {
 	re, err := regexp.Compile(expr)
 	return err == nil && re.MatchString(s)
-}
-
-// startJoin joins the members that the configuration names.
-func (a *Agent) startJoin() error {
-	for _, target := range []struct {
-		pool *gossip.Pool
-		j    *config.JoinTarget
-		name string
-	}{{a.lan, &a.cfg.Join.LAN, "LAN"}, {a.wan, &a.cfg.Join.WAN, "WAN"}} {
-		if target.pool == nil || len(target.j.Start) == 0 {
-			continue
-		}
-		if _, err := target.pool.Join(target.j.Start, true); err != nil {
-			return fmt.Errorf("join %s: %w", target.name, err)
-		}
-	}
-	return nil
 }

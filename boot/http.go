@@ -31,6 +31,8 @@ func (a *Agent) startHTTP() error {
 		TranslateWAN: a.cfg.RPC.TranslateWANAddrs,
 		DefaultToken: func() string { return a.cfg.ACL.Tokens.Default },
 	})
+	forwarded := a.door.Forwarded()
+	a.inbound.door.Store(&forwarded)
 	for _, e := range a.cfg.HTTP.Addrs {
 		l, err := listen(e, a.cfg.HTTP.Socket)
 		if err != nil {

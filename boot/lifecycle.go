@@ -54,8 +54,10 @@ func (a *Agent) reload() error {
 	if err := a.log.ChangeLevel(next.Log.Level); err != nil {
 		return err
 	}
-	if err := a.quorum.Reload(snapshotPolicy(next)); err != nil {
-		return err
+	if a.quorum != nil {
+		if err := a.quorum.Reload(snapshotPolicy(next)); err != nil {
+			return err
+		}
 	}
 	if a.dns != nil {
 		a.dns.SetConfig(dnsConfig(next))

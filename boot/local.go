@@ -4,12 +4,17 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
 
 	"muster/check"
 	"muster/local"
 	"muster/model"
 	"muster/ops"
 	"muster/relay"
+	"muster/wire"
 )
 
 // startLocal registers this agent's own services and checks.
@@ -59,9 +64,15 @@ func nodeMeta(configured map[string]string) map[string]string {
 // does, by way of relay.
 type catalog struct{ a *Agent }
 
+// write is what the agent's own changes need.
+var write = relay.Need{Place: relay.Leader, Write: true}
+
 func (c catalog) Register(ctx context.Context, token string, r *model.RegisterRequest) error {
-	if err := c.a.relay.Admit(ctx, relay.Leader, ""); err != nil {
-		return err
+	token = cmp.Or(token, c.token())
+	if !c.a.relay.Here(write) {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		return c.a.call(ctx, write, http.MethodPut, "/v1/catalog/register", token, r, nil)
 	}
 	own := *r // ops fills in what is left out
 	if r.Service != nil {
@@ -71,14 +82,17 @@ func (c catalog) Register(ctx context.Context, token string, r *model.RegisterRe
 	for i, check := range r.Checks {
 		own.Checks[i] = check.Clone()
 	}
-	return c.a.ops.Register(ctx, cmp.Or(token, c.token()), &own)
+	return c.a.ops.Register(ctx, token, &own)
 }
 
 func (c catalog) Deregister(ctx context.Context, token string, r *model.DeregisterRequest) error {
-	if err := c.a.relay.Admit(ctx, relay.Leader, ""); err != nil {
-		return err
+	token = cmp.Or(token, c.token())
+	if !c.a.relay.Here(write) {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		return c.a.call(ctx, write, http.MethodPut, "/v1/catalog/deregister", token, r, nil)
 	}
-	return c.a.ops.Deregister(ctx, cmp.Or(token, c.token()), r)
+	return c.a.ops.Deregister(ctx, token, r)
 }
 
 // token is the one that the agent uses for itself.
@@ -96,12 +110,12 @@ func answer[T any](ctx context.Context, a *Agent, q *ops.Query, qu ops.Question[
 }
 
 func (c catalog) NodeServices(ctx context.Context, node string) (*model.NodeServices, error) {
-	if err := c.a.relay.Admit(ctx, relay.Leader, ""); err != nil {
-		return nil, err
-	}
-	q := &ops.Query{Token: c.token()}
-	list, _, err := answer(ctx, c.a, q, c.a.ops.NodeServices(node, q))
-	if err != nil || list == nil {
+	list := new(model.NodeServiceList)
+	err := c.read(ctx, "/v1/catalog/node-services/"+url.PathEscape(node), list, func(q *ops.Query) (err error) {
+		list, _, err = answer(ctx, c.a, q, c.a.ops.NodeServices(node, q))
+		return err
+	})
+	if err != nil || list == nil || list.Node == nil {
 		return nil, err
 	}
 	out := &model.NodeServices{Node: list.Node, Services: map[string]*model.NodeService{}}
@@ -112,22 +126,56 @@ func (c catalog) NodeServices(ctx context.Context, node string) (*model.NodeServ
 }
 
 func (c catalog) NodeChecks(ctx context.Context, node string) ([]*model.HealthCheck, error) {
-	if err := c.a.relay.Admit(ctx, relay.Leader, ""); err != nil {
-		return nil, err
-	}
-	q := &ops.Query{Token: c.token()}
-	list, _, err := answer(ctx, c.a, q, c.a.ops.NodeChecks(node, q))
+	var list []*model.HealthCheck
+	err := c.read(ctx, "/v1/health/node/"+url.PathEscape(node), &list, func(q *ops.Query) (err error) {
+		list, _, err = answer(ctx, c.a, q, c.a.ops.NodeChecks(node, q))
+		return err
+	})
 	return list, err
+}
+
+// read asks on this server, or else another one over the API.
+func (c catalog) read(ctx context.Context, uri string, out any, here func(*ops.Query) error) error {
+	need := relay.Need{Place: relay.Server}
+	if c.a.relay.Here(need) {
+		return here(&ops.Query{Token: c.token()})
+	}
+	return c.a.call(ctx, need, http.MethodGet, uri, c.token(), nil, out)
 }
 
 // mirror tells alias checks of the health of other nodes.
 type mirror struct{ a *Agent }
 
 func (m mirror) HealthOf(ctx context.Context, node, service string, index uint64) (check.Health, error) {
-	q := &ops.Query{Token: catalog(m).token(), MinIndex: index}
-	dumps, next, err := answer(ctx, m.a, q, m.a.ops.NodeDumps(node, q))
-	if err != nil {
-		return check.Health{}, err
+	need := relay.Need{Place: relay.Server}
+	var dumps []*ops.NodeDump
+	next := index
+	if m.a.relay.Here(need) {
+		q := &ops.Query{Token: catalog(m).token(), MinIndex: index}
+		var err error
+		if dumps, next, err = answer(ctx, m.a, q, m.a.ops.NodeDumps(node, q)); err != nil {
+			return check.Health{}, err
+		}
+	} else {
+		var one ops.NodeDump
+		uri := "/v1/internal/ui/node/" + url.PathEscape(node)
+		if index > 0 {
+			uri += "?index=" + strconv.FormatUint(index, 10)
+		}
+		req := &wire.Request{Method: http.MethodGet, URI: uri, Header: http.Header{"X-Consul-Token": {catalog(m).token()}}}
+		resp, err := m.a.relay.Call(ctx, need, req)
+		if err != nil {
+			return check.Health{}, err
+		}
+		next, _ = strconv.ParseUint(resp.Header.Get("X-Consul-Index"), 10, 64)
+		if resp.Status == http.StatusOK {
+			if err := json.Unmarshal(resp.Body, &one); err != nil {
+				return check.Health{}, err
+			}
+			dumps = append(dumps, &one)
+		} else if resp.Status != http.StatusNotFound {
+			return check.Health{}, remoteError(resp)
+		}
 	}
 	h := check.Health{Index: next, Found: service == ""}
 	for _, d := range dumps {

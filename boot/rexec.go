@@ -3,6 +3,8 @@ package boot
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/url"
 
 	"muster/model"
 	"muster/ops"
@@ -24,10 +26,16 @@ func (a *Agent) startRexec() error {
 type keys struct{ a *Agent }
 
 func (k keys) Get(ctx context.Context, key string) ([]byte, error) {
-	if err := k.a.relay.Admit(ctx, relay.Leader, ""); err != nil {
-		return nil, err
-	}
 	token := catalog(k).token()
+	need := relay.Need{Place: relay.Server}
+	if !k.a.relay.Here(need) {
+		var raw []byte
+		err := k.a.call(ctx, need, http.MethodGet, "/v1/kv/"+keyPath(key)+"?raw", token, nil, &raw)
+		if model.KindOf(err) == model.NotFound {
+			return nil, nil
+		}
+		return raw, err
+	}
 	if err := k.a.ops.MayReadKey(token, key); err != nil {
 		return nil, err
 	}
@@ -38,12 +46,21 @@ func (k keys) Get(ctx context.Context, key string) ([]byte, error) {
 	return p.Value, nil
 }
 
+// keyPath is a key as part of a path.
+func keyPath(key string) string { return (&url.URL{Path: key}).EscapedPath() }
+
 func (k keys) Lock(ctx context.Context, key string, value []byte, session string) error {
-	if err := k.a.relay.Admit(ctx, relay.Leader, ""); err != nil {
-		return err
+	token, done := catalog(k).token(), false
+	var err error
+	if k.a.relay.Here(write) {
+		done, err = k.a.ops.KVApply(ctx, token, &model.KVCommand{Op: model.KVLock,
+			DirEnt: model.KVPair{Key: key, Value: value, Session: session}})
+	} else {
+		if value == nil {
+			value = []byte{}
+		}
+		err = k.a.call(ctx, write, http.MethodPut, "/v1/kv/"+keyPath(key)+"?acquire="+session, token, value, &done)
 	}
-	done, err := k.a.ops.KVApply(ctx, catalog(k).token(), &model.KVCommand{Op: model.KVLock,
-		DirEnt: model.KVPair{Key: key, Value: value, Session: session}})
 	if err == nil && !done {
 		err = errors.New("the key is locked by another session")
 	}

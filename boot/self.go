@@ -77,8 +77,6 @@ func (s self) Self() any {
 // stats are the figures of `info`, by room.
 func (a *Agent) stats() map[string]map[string]string {
 	own, b := a.local.Stats(), version.ReadBuild()
-	_, leaderAddr := a.quorum.Leader()
-	raft := maps.Clone(a.quorum.Stats())
 	out := map[string]map[string]string{
 		"agent": {
 			"check_monitors": strconv.Itoa(own.CheckMonitors), "check_ttls": strconv.Itoa(own.CheckTTLs),
@@ -86,18 +84,29 @@ func (a *Agent) stats() map[string]map[string]string {
 		},
 		"build": {"prerelease": "", "revision": b.Revision, "version": version.Full(), "version_metadata": ""},
 		"consul": {
-			"acl": "disabled", "bootstrap": strconv.FormatBool(a.cfg.Bootstrap),
-			"known_datacenters": strconv.Itoa(len(self{a}.Datacenters())), "leader": strconv.FormatBool(a.quorum.IsLeader()),
-			"leader_addr": leaderAddr, "server": strconv.FormatBool(a.cfg.Server),
+			"acl": "disabled", "known_servers": strconv.Itoa(a.knownServers()), "server": strconv.FormatBool(a.cfg.Server),
 		},
-		"raft":     raft,
 		"runtime":  runtimeStats(),
 		"serf_lan": a.lan.Stats(),
+	}
+	if a.quorum != nil {
+		_, leaderAddr := a.quorum.Leader()
+		out["consul"] = map[string]string{
+			"acl": "disabled", "bootstrap": strconv.FormatBool(a.cfg.Bootstrap),
+			"known_datacenters": strconv.Itoa(len(self{a}.Datacenters())), "leader": strconv.FormatBool(a.quorum.IsLeader()),
+			"leader_addr": leaderAddr, "server": "true",
+		}
+		out["raft"] = maps.Clone(a.quorum.Stats())
 	}
 	if a.wan != nil {
 		out["serf_wan"] = a.wan.Stats()
 	}
 	return out
+}
+
+func (a *Agent) knownServers() int {
+	servers, _ := a.serversOf(a.cfg.Datacenter)
+	return len(servers)
 }
 
 func runtimeStats() map[string]string {

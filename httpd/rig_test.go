@@ -40,7 +40,8 @@ type rig struct {
 func newRig(t testing.TB, change ...func(*Config)) *rig {
 	r := &rig{t: t, log: opstest.NewLog(), agent: &fakeAgent{}, cluster: &fakeCluster{leading: true}}
 	cfg := Config{
-		ACL: acl.Open{}, Agent: r.agent, Logger: hclog.NewNullLogger(), Relay: relay.New("dc1", r.cluster, time.Second),
+		ACL: acl.Open{}, Agent: r.agent, Logger: hclog.NewNullLogger(), Relay: relay.New(relay.Config{Datacenter: "dc1", Cluster: r.cluster, Hold: time.Second,
+			Servers: func(string) ([]string, bool) { return nil, false }}),
 		NodeName: "s1", Datacenter: "dc1", CacheBytes: 1 << 20, DefaultToken: func() string { return "" },
 	}
 	for _, f := range change {
@@ -208,6 +209,8 @@ func (c *fakeCluster) Leading() bool {
 	defer c.mu.Unlock()
 	return c.leading
 }
+
+func (c *fakeCluster) Leader() string { return "" }
 
 func (c *fakeCluster) Changed() <-chan struct{} {
 	c.mu.Lock()

@@ -101,6 +101,7 @@ func Ask[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Qu
 		timeout = t.C
 	}
 	expired := false
+	current := q.Mode == Stale // what is read from now on is as current as asked for
 	for {
 		answer, release, err := a.get(q.MinIndex > 0)
 		if err != nil {
@@ -109,13 +110,16 @@ func Ask[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Qu
 		if q.MinIndex == 0 || answer.Index > q.MinIndex || expired {
 			value, index := answer.Value, answer.Index
 			release()
-			if q.Mode == Stale || o.log.ReadOK() {
+			if current || o.log.ReadOK() {
 				return value, o.meta(q.Mode, index), nil
 			}
 			if err := o.log.ConfirmRead(ctx, false); err != nil {
 				return none, Meta{}, err
 			}
-			continue // what was read may be of an earlier reign: read again
+			// What was read may be of an earlier reign, or behind the leader's:
+			// read again. State only grows, so that once is enough.
+			current = true
+			continue
 		}
 		select {
 		case <-answer.Watch.Done():

@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"net/netip"
+	"reflect"
 	"strings"
 
 	"muster/acl"
@@ -19,7 +20,8 @@ type Held[V any] struct {
 	q       Query
 	answer  *view.Answer[V]
 	release func()
-	shared  bool // whether it is the same for every token that may see everything
+	// authz is by whom the answer was filtered; nil if that can't be compared.
+	authz acl.Authorizer
 }
 
 // Hold asks as Ask does, without waiting for a change, and lets the caller keep
@@ -30,20 +32,22 @@ func Hold[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Q
 		return nil, err
 	}
 	a := asking[T, V]{o: o, qu: &qu, render: render, authz: authz}
-	shared := qu.Filter == nil || authz.AllowsAll()
-	if qu.Key != "" && shared {
+	if qu.Key != "" && (qu.Filter == nil || authz.AllowsAll()) {
 		a.cache = cache
+	}
+	if !reflect.TypeOf(authz).Comparable() {
+		authz = nil
 	}
 	if err := o.admit(ctx, q); err != nil {
 		return nil, err
 	}
-	for {
+	for current := q.Mode == Stale; ; current = true {
 		answer, release, err := a.get(true)
 		if err != nil {
 			return nil, err
 		}
-		if q.Mode == Stale || o.log.ReadOK() {
-			return &Held[V]{Value: answer.Value, o: o, q: *q, answer: answer, release: release, shared: shared}, nil
+		if current || o.log.ReadOK() {
+			return &Held[V]{Value: answer.Value, o: o, q: *q, answer: answer, release: release, authz: authz}, nil
 		}
 		release()
 		if err := o.log.ConfirmRead(ctx, false); err != nil {
@@ -53,13 +57,13 @@ func Hold[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Q
 }
 
 // Current tells, cheaply, whether asking again would yield the same answer. It
-// must not be called after Release. An answer that was filtered for its token
-// never is: the token's rules may have changed.
+// must not be called after Release. A token whose rules have changed resolves
+// to another authorizer, and then it would not.
 func (h *Held[V]) Current() bool {
-	if !h.shared || h.answer.Watch.Fired() {
+	if h.authz == nil || h.answer.Watch.Fired() {
 		return false
 	}
-	if authz, err := h.o.acl.Resolve(h.q.Token); err != nil || !authz.AllowsAll() {
+	if authz, err := h.o.acl.Resolve(h.q.Token); err != nil || authz != h.authz {
 		return false
 	}
 	switch h.q.Mode {

@@ -36,15 +36,14 @@ func (o *Ops) readTxn(ctx context.Context, q *Query, t *model.Txn) (*model.TxnRe
 	if err := o.admit(ctx, q); err != nil {
 		return nil, err
 	}
-	for {
-		resp := o.store.Current().ReadTxn(t)
-		if q.Mode == Stale || o.log.ReadOK() {
-			return resp, nil
-		}
-		if err := o.log.ConfirmRead(ctx, false); err != nil {
-			return nil, err
-		}
+	resp := o.store.Current().ReadTxn(t)
+	if q.Mode == Stale || o.log.ReadOK() {
+		return resp, nil
 	}
+	if err := o.log.ConfirmRead(ctx, false); err != nil {
+		return nil, err
+	}
+	return o.store.Current().ReadTxn(t), nil
 }
 
 // Meta is the meta data of an answer that was given in a mode.

@@ -4,9 +4,15 @@ package relay
 
 import (
 	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync"
 	"time"
 
 	"muster/model"
+	"muster/wire"
 )
 
 // Place is where a request must run.
@@ -21,42 +27,103 @@ const (
 	Leader
 )
 
-// Cluster is what relay needs to know of the other servers.
+// Cluster is what relay needs to know of the servers that agree, on an agent
+// that is one of them.
 type Cluster interface {
 	// Leading tells whether this server leads and may take writes.
 	Leading() bool
-	// Changed is closed when Leading may have another answer.
+	// Leader is the address of the leader, or "".
+	Leader() string
+	// Changed is closed when either may have another answer.
 	Changed() <-chan struct{}
+}
+
+// Config is what a Relay is made of.
+type Config struct {
+	Datacenter string
+	// NodeName is told to those that requests are forwarded to.
+	NodeName string
+	// Cluster is nil on an agent that is not a server.
+	Cluster Cluster
+	// Servers are the addresses of the servers of a datacenter that are known
+	// to be alive; known tells whether the datacenter is known at all.
+	Servers func(datacenter string) (addresses []string, known bool)
+	Client  *wire.Client
+	// Hold is how long a request waits for a leader, or for a server that can
+	// be reached, before it is refused (rpc_hold_timeout).
+	Hold time.Duration
+}
+
+// Headers that agents tell each other of a request.
+const (
+	// HeaderNode is the node of the agent that was asked first.
+	HeaderNode = "X-Muster-Node"
+	// headerFinal marks a request that is for the leader: whoever gets it and
+	// does not lead must say so, and not forward it.
+	headerFinal = "X-Muster-Final"
+	// HeaderError marks an answer with the kind of error that relay acts on.
+	HeaderError = "X-Muster-Error"
+	// NotLeader is the value of HeaderError when a request for the leader came
+	// to another server.
+	NotLeader = "not-leader"
+)
+
+// Need is what a request needs of where it runs.
+type Need struct {
+	Place Place
+	// Datacenter, when not empty, is the one that the request is for.
+	Datacenter string
+	// Write: the request changes something and must not run twice.
+	Write bool
+	// Stream: body or answer may be long.
+	Stream bool
 }
 
 // Relay routes the requests of one agent.
 type Relay struct {
-	datacenter string
-	cluster    Cluster
-	hold       time.Duration
+	cfg Config
+
+	mu     sync.Mutex
+	sticky string // the server that answered last; guarded by mu
+	reads  readRounds
 }
 
-// New makes the relay of an agent. hold is how long a request waits for a
-// leader before it is refused (rpc_hold_timeout).
-func New(datacenter string, cluster Cluster, hold time.Duration) *Relay {
-	return &Relay{datacenter: datacenter, cluster: cluster, hold: hold}
-}
+// New makes the relay of an agent.
+func New(cfg Config) *Relay { return &Relay{cfg: cfg} }
 
-// Admit returns when a request may run on this agent, or an error why it can
-// run nowhere. A request without a datacenter is for this one. Requests that
-// need a leader wait while there is none.
+// IsServer tells whether this agent is a server.
+func (r *Relay) IsServer() bool { return r.cfg.Cluster != nil }
+
+// Admit returns nil when a request may run on this agent, now or after
+// waiting for a leader; an error when it can run nowhere. It is for callers
+// that cannot be forwarded: Pass is for requests.
 func (r *Relay) Admit(ctx context.Context, place Place, datacenter string) error {
-	if datacenter != "" && datacenter != r.datacenter {
+	if !r.ours(datacenter) {
 		return model.ErrNoDatacenter
 	}
-	if place != Leader || r.cluster.Leading() {
+	if place == Agent {
 		return nil
 	}
-	timeout := time.NewTimer(r.hold)
+	if !r.IsServer() {
+		return model.ErrNoServers
+	}
+	if place == Server || r.cfg.Cluster.Leading() {
+		return nil
+	}
+	return r.waitFor(ctx, r.cfg.Cluster.Leading)
+}
+
+func (r *Relay) ours(datacenter string) bool {
+	return datacenter == "" || datacenter == r.cfg.Datacenter
+}
+
+// waitFor waits until something holds of the cluster, at most Hold.
+func (r *Relay) waitFor(ctx context.Context, ok func() bool) error {
+	timeout := time.NewTimer(r.cfg.Hold)
 	defer timeout.Stop()
 	for {
-		changed := r.cluster.Changed()
-		if r.cluster.Leading() {
+		changed := r.cfg.Cluster.Changed()
+		if ok() {
 			return nil
 		}
 		select {
@@ -67,4 +134,226 @@ func (r *Relay) Admit(ctx context.Context, place Place, datacenter string) error
 			return model.Errorf(model.Canceled, "%w", context.Cause(ctx))
 		}
 	}
+}
+
+// Here tells whether a request is to run on this agent.
+func (r *Relay) Here(need Need) bool {
+	if need.Place == Agent && r.ours(need.Datacenter) {
+		return true
+	}
+	if !r.IsServer() || !r.ours(need.Datacenter) {
+		return false
+	}
+	return need.Place != Leader || r.cfg.Cluster.Leading()
+}
+
+// Pass has a request answered by whom it is for, unless that is this agent:
+// then it returns false, and the caller answers.
+func (r *Relay) Pass(w http.ResponseWriter, req *http.Request, need Need) (passed bool, err error) {
+	if r.Here(need) {
+		return false, nil
+	}
+	if req.Header.Get(headerFinal) != "" {
+		return false, model.ErrNotLeader
+	}
+	out := &wire.Request{Method: req.Method, URI: req.URL.RequestURI(), Header: req.Header.Clone()}
+	if out.Header.Get(HeaderNode) == "" {
+		out.Header.Set(HeaderNode, r.cfg.NodeName)
+	}
+	if need.Stream {
+		err := r.stream(req.Context(), need, out, req.Body, w)
+		return !errors.Is(err, errHere), r.unlessHere(err)
+	}
+	if out.Body, err = io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody)); err != nil {
+		return true, model.Errorf(model.TooLarge, "Request body cannot be forwarded: %w", err)
+	}
+	resp, err := r.send(req.Context(), need, out)
+	if err != nil {
+		return !errors.Is(err, errHere), r.unlessHere(err)
+	}
+	copyHead(w, resp)
+	_, _ = w.Write(resp.Body) // who asked may be gone
+	return true, nil
+}
+
+func (r *Relay) unlessHere(err error) error {
+	if errors.Is(err, errHere) {
+		return nil
+	}
+	return err
+}
+
+// maxBody bounds a request that is forwarded in one piece, in bytes.
+const maxBody = 32 << 20
+
+func copyHead(w http.ResponseWriter, resp *wire.Response) {
+	h := w.Header()
+	for k, v := range resp.Header {
+		h[k] = v
+	}
+	w.WriteHeader(resp.Status)
+}
+
+// Call makes a request of the agent's own and returns the answer. The caller
+// has found out by Here that it does not run on this agent.
+func (r *Relay) Call(ctx context.Context, need Need, req *wire.Request) (*wire.Response, error) {
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	req.Header.Set(HeaderNode, r.cfg.NodeName)
+	return r.send(ctx, need, req)
+}
+
+// errHere says that this server began to lead while it looked for the leader.
+var errHere = errors.New("the request runs here")
+
+// target is whom to forward to next. An error with the kind NoLeader or
+// NoServers may pass.
+func (r *Relay) target(need Need, failed map[string]bool) (address string, final bool, err error) {
+	dc := r.cfg.Datacenter
+	if !r.ours(need.Datacenter) && r.IsServer() {
+		dc = need.Datacenter
+	} else if r.IsServer() {
+		if r.cfg.Cluster.Leading() {
+			return "", false, errHere
+		}
+		if address := r.cfg.Cluster.Leader(); address != "" {
+			return address, true, nil
+		}
+		return "", false, model.ErrNoLeader
+	}
+	addresses, known := r.cfg.Servers(dc)
+	switch {
+	case len(addresses) > 0:
+		return r.choose(addresses, failed), false, nil
+	case dc == r.cfg.Datacenter:
+		return "", false, model.ErrNoServers
+	case known:
+		return "", false, model.Errorf(model.NoServers, "%s", model.TextRemoteNoServer)
+	}
+	return "", false, model.ErrNoDatacenter
+}
+
+// choose prefers the server that answered last, and avoids those that failed.
+func (r *Relay) choose(addresses []string, failed map[string]bool) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var good []string
+	for _, a := range addresses {
+		if failed[a] {
+			continue
+		}
+		if a == r.sticky {
+			return a
+		}
+		good = append(good, a)
+	}
+	if len(good) == 0 {
+		clear(failed)
+		good = addresses
+	}
+	return good[rand.IntN(len(good))]
+}
+
+func (r *Relay) answered(address string) {
+	r.mu.Lock()
+	r.sticky = address
+	r.mu.Unlock()
+}
+
+// send forwards a request. It repeats what provably never began; what may
+// have begun it repeats only if it changes nothing.
+func (r *Relay) send(ctx context.Context, need Need, req *wire.Request) (*wire.Response, error) {
+	var answer *wire.Response
+	err := r.attempt(ctx, need, req, func(address string) error {
+		resp, err := r.cfg.Client.Do(ctx, address, req)
+		if err == nil && resp.Header.Get(HeaderError) == NotLeader {
+			return model.ErrNotLeader
+		}
+		answer = resp
+		return err
+	})
+	return answer, err
+}
+
+func (r *Relay) stream(ctx context.Context, need Need, req *wire.Request, body io.Reader, w http.ResponseWriter) error {
+	return r.attempt(ctx, need, req, func(address string) error {
+		return r.cfg.Client.Stream(ctx, address, req, body, func(resp *wire.Response, rest io.Reader) error {
+			if resp.Header.Get(HeaderError) == NotLeader {
+				return model.ErrNotLeader
+			}
+			copyHead(w, resp)
+			_, err := io.Copy(w, rest)
+			return err
+		})
+	})
+}
+
+// attempt calls do with one server after the other, until one has answered,
+// it cannot be said that nothing began, or Hold is over.
+func (r *Relay) attempt(ctx context.Context, need Need, req *wire.Request, do func(address string) error) error {
+	failed := map[string]bool{}
+	var began time.Time // of trouble
+	pause := 10 * time.Millisecond
+	for {
+		address, final, err := r.target(need, failed)
+		if err == nil {
+			req.Header.Del(headerFinal)
+			if final {
+				req.Header.Set(headerFinal, "1")
+			}
+			if err = do(address); err == nil {
+				r.answered(address)
+				return nil
+			}
+			if !r.mayRepeat(need, err) || ctx.Err() != nil {
+				return outcomeUnknown(ctx, need, err)
+			}
+			failed[address] = true
+		} else if k := model.KindOf(err); k != model.NoLeader && k != model.NoServers {
+			return err
+		}
+		if began.IsZero() {
+			began = time.Now()
+		}
+		if time.Since(began) > r.cfg.Hold {
+			return held(err)
+		}
+		select {
+		case <-time.After(pause/2 + rand.N(pause)):
+		case <-ctx.Done():
+			return model.Errorf(model.Canceled, "%w", context.Cause(ctx))
+		}
+		pause = min(2*pause, 250*time.Millisecond)
+	}
+}
+
+// mayRepeat tells whether a request that failed may be sent again: it never
+// began, or it changes nothing.
+func (r *Relay) mayRepeat(need Need, err error) bool {
+	if errors.Is(err, wire.ErrUnreachable) || model.KindOf(err) == model.NotLeader {
+		return true
+	}
+	return !need.Write && !need.Stream
+}
+
+func outcomeUnknown(ctx context.Context, need Need, err error) error {
+	if ctx.Err() != nil {
+		return model.Errorf(model.Canceled, "%w", context.Cause(ctx))
+	}
+	if need.Write {
+		return model.Errorf(model.LeadershipLost, "rpc error making call: %w", err)
+	}
+	return model.Errorf(model.Internal, "rpc error making call: %w", err)
+}
+
+// held is the error after waiting for long enough.
+func held(err error) error {
+	switch {
+	case errors.Is(err, wire.ErrUnreachable):
+		return model.ErrNoServers
+	case model.KindOf(err) == model.NotLeader:
+		return model.ErrNoLeader
+	}
+	return err
 }

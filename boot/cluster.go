@@ -1,0 +1,392 @@
+package boot
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"muster/config"
+	"muster/gossip"
+	"muster/model"
+	"muster/quorum"
+	"muster/relay"
+	"muster/wire"
+)
+
+// startWire opens the port between agents, on a server, and the way to those
+// of others.
+func (a *Agent) startWire() error {
+	a.client = wire.NewClient(nil, nil)
+	a.onStop(a.client.Close)
+	if !a.cfg.Server {
+		return nil
+	}
+	l, err := net.Listen("tcp", a.cfg.RPC.Bind.String())
+	if err != nil {
+		return err
+	}
+	a.port = wire.Serve(wire.ServerConfig{Listener: l, Handler: &a.inbound, HandshakeTimeout: a.cfg.RPC.HandshakeTimeout,
+		Logger: a.log.Named("agent.rpc")})
+	a.onStop(a.port.Close)
+	return nil
+}
+
+// raftTransport connects the servers. They know each other by node ID: where
+// one is now, gossip tells.
+func (a *Agent) raftTransport() raft.Transport {
+	advertise := net.TCPAddrFromAddrPort(a.cfg.RPC.Advertise)
+	return a.client.RaftTransport(a.port.Raft(), advertise, raft.NetworkTransportConfig{
+		ServerAddressProvider: addresses{a}, MaxPool: 3, Timeout: 10 * time.Second, Logger: a.log.Named("agent.server.raft"),
+	})
+}
+
+// addresses finds servers by their IDs.
+type addresses struct{ a *Agent }
+
+// ServerAddr is the present address of a server.
+func (p addresses) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
+	if lan := p.a.pool.Load(); lan != nil {
+		for _, m := range lan.Members() {
+			if addr := m.ServerAddr(); addr != "" && m.ID() == string(id) {
+				return raft.ServerAddress(addr), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("no member with ID %s", id)
+}
+
+// inbound answers other agents. It exists before the rooms that can.
+type inbound struct {
+	door  atomic.Pointer[http.Handler]
+	ready atomic.Pointer[quorum.Quorum]
+}
+
+func (i *inbound) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h := i.door.Load(); h != nil {
+		(*h).ServeHTTP(w, r)
+		return
+	}
+	w.Header().Set(relay.HeaderError, relay.NotLeader) // nothing has begun
+	w.WriteHeader(http.StatusServiceUnavailable)
+}
+
+func (i *inbound) ReadIndex(ctx context.Context, consistent bool) (uint64, error) {
+	q := i.ready.Load()
+	if q == nil {
+		return 0, model.ErrNotReady
+	}
+	if err := q.ConfirmRead(ctx, consistent); err != nil {
+		return 0, err
+	}
+	return q.ReadIndex(ctx)
+}
+
+// members tells relay what it needs of the quorum.
+type members struct{ q *quorum.Quorum }
+
+func (m members) Leading() bool {
+	s, _ := m.q.Status()
+	return s.Ready
+}
+
+func (m members) Leader() string {
+	_, address := m.q.Leader()
+	return address
+}
+
+func (m members) Changed() <-chan struct{} {
+	_, changed := m.q.Status()
+	return changed
+}
+
+// reads is the quorum as ops sees it: a server that follows becomes current by
+// asking the leader.
+type reads struct {
+	*quorum.Quorum
+	relay *relay.Relay
+}
+
+func (r reads) ConfirmRead(ctx context.Context, consistent bool) error {
+	for {
+		err := r.Quorum.ConfirmRead(ctx, consistent)
+		if k := model.KindOf(err); err == nil || (k != model.NotLeader && k != model.NoLeader) {
+			return err
+		}
+		if err = r.relay.CatchUp(ctx, consistent, r.Quorum); !errors.Is(err, relay.ErrLeads) {
+			return err
+		}
+	}
+}
+
+// serversOf are the addresses of the servers of a datacenter that are alive.
+func (a *Agent) serversOf(datacenter string) (list []string, known bool) {
+	pool := a.lan
+	if datacenter != a.cfg.Datacenter {
+		pool = a.wan
+	}
+	if pool == nil {
+		return nil, false
+	}
+	for _, m := range pool.Members() {
+		if m.Datacenter() != datacenter {
+			continue
+		}
+		known = true
+		if addr := m.ServerAddr(); addr != "" && m.Status == gossip.StatusAlive {
+			list = append(list, addr)
+		}
+	}
+	return list, known
+}
+
+// formEvery is how often a server without a cluster looks for the others.
+const formEvery = 200 * time.Millisecond
+
+// form makes this server part of a cluster: it waits for as many servers as
+// are expected and begins one with them, unless one of them has one already;
+// then it waits to be taken in.
+func (a *Agent) form(ctx context.Context) {
+	logger := a.log.Named("agent.server")
+	ticker := time.NewTicker(formEvery)
+	defer ticker.Stop()
+	told := ""
+	for {
+		servers, _, err := a.quorum.Configuration()
+		if err == nil && len(servers) > 0 {
+			return
+		}
+		state, err := a.tryForm(ctx)
+		if err != nil {
+			state = err.Error()
+		}
+		if state != told {
+			logger.Info("no cluster yet", "state", state)
+			told = state
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (a *Agent) tryForm(ctx context.Context) (state string, err error) {
+	var servers []quorum.Server
+	for _, m := range a.lan.Members() {
+		s, ok := m.Server()
+		if !ok || m.Status != gossip.StatusAlive || m.Datacenter() != a.cfg.Datacenter {
+			continue
+		}
+		if s.Bootstrap {
+			return "waiting to be taken in by " + m.Name, nil
+		}
+		if s.Expect != a.cfg.BootstrapExpect {
+			return "", fmt.Errorf("server %s expects %d servers, this one %d: set bootstrap_expect alike", m.Name, s.Expect, a.cfg.BootstrapExpect)
+		}
+		servers = append(servers, quorum.Server{ID: m.ID(), Address: m.ServerAddr(), Voter: true})
+	}
+	if a.cfg.BootstrapExpect == 0 {
+		return "waiting to be taken in", nil
+	}
+	if len(servers) < a.cfg.BootstrapExpect {
+		return fmt.Sprintf("%d of %d servers are here", len(servers), a.cfg.BootstrapExpect), nil
+	}
+	for _, s := range servers {
+		if s.ID == a.id {
+			continue
+		}
+		peers, err := a.peersOf(ctx, s.Address)
+		if err != nil {
+			return "", fmt.Errorf("ask %s whether it has a cluster: %w", s.Address, err)
+		}
+		if peers > 0 {
+			return "waiting to be taken in: " + s.Address + " has a cluster", nil
+		}
+	}
+	slices.SortFunc(servers, func(a, b quorum.Server) int { return cmp.Compare(a.ID, b.ID) })
+	if err := a.quorum.Bootstrap(servers); err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
+		return "", err
+	}
+	return fmt.Sprintf("beginning with %d servers", len(servers)), nil
+}
+
+// peersOf asks another server how many servers its cluster has.
+func (a *Agent) peersOf(ctx context.Context, address string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	resp, err := a.client.Do(ctx, address, &wire.Request{Method: http.MethodGet, URI: "/v1/status/peers"})
+	if err != nil {
+		return 0, err
+	}
+	var peers []string
+	if resp.Status != http.StatusOK {
+		return 0, fmt.Errorf("it answers %d", resp.Status)
+	}
+	return len(peers), json.Unmarshal(resp.Body, &peers)
+}
+
+// startJoin joins the members that the configuration names: some once, which
+// must succeed, others until one answers.
+func (a *Agent) startJoin() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.onStop(cancel)
+	if a.quorum != nil && !a.cfg.Dev {
+		a.running.Go(func() { a.form(ctx) })
+	}
+	for _, target := range []struct {
+		pool *gossip.Pool
+		j    *config.JoinTarget
+		name string
+	}{{a.lan, &a.cfg.Join.LAN, "LAN"}, {a.wan, &a.cfg.Join.WAN, "WAN"}} {
+		if target.pool == nil {
+			continue
+		}
+		if len(target.j.Start) > 0 {
+			n, err := target.pool.Join(target.j.Start, true)
+			if err != nil && n == 0 {
+				return fmt.Errorf("join %s: %w", target.name, err)
+			}
+		}
+		if len(target.j.Retry) > 0 {
+			a.running.Go(func() { a.retryJoin(ctx, target.pool, target.j, target.name) })
+		}
+	}
+	if a.wan != nil {
+		a.running.Go(func() { a.flood(ctx) })
+	}
+	return nil
+}
+
+// retryJoin tries until one address answers. Names are resolved anew each
+// time. An agent that has lost all others begins again.
+func (a *Agent) retryJoin(ctx context.Context, pool *gossip.Pool, j *config.JoinTarget, name string) {
+	logger := a.log.Named("agent")
+	ticker := time.NewTicker(max(j.Interval, 10*time.Millisecond))
+	defer ticker.Stop()
+	attempts := 0
+	for {
+		if alone(pool) {
+			n, err := pool.Join(j.Retry, true)
+			switch {
+			case n > 0:
+				logger.Info("Joined", "pool", name, "members", n)
+				attempts = 0
+			default:
+				attempts++
+				logger.Warn("Could not join, will try again", "pool", name, "retry_interval", j.Interval, "error", err)
+				if j.Max > 0 && attempts >= j.Max {
+					logger.Error("Gave up joining: retry_max is reached", "pool", name)
+					a.leftOnce.Do(func() { a.failed.Store(true); close(a.left) })
+					return
+				}
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func alone(pool *gossip.Pool) bool {
+	for _, m := range pool.Members() {
+		if m.Status == gossip.StatusAlive && m.Name != pool.LocalMember().Name {
+			return false
+		}
+	}
+	return true
+}
+
+// floodEvery is how often the servers of this datacenter are looked for in the
+// WAN pool.
+const floodEvery = time.Second
+
+// flood joins the servers of this datacenter to the WAN pool, so that it is
+// enough to join one server of each datacenter by hand.
+func (a *Agent) flood(ctx context.Context) {
+	ticker := time.NewTicker(floodEvery)
+	defer ticker.Stop()
+	for {
+		here := map[string]bool{}
+		for _, m := range a.wan.Members() {
+			here[m.ID()] = m.Status == gossip.StatusAlive
+		}
+		for _, m := range a.lan.Members() {
+			s, ok := m.Server()
+			if !ok || s.WANPort == 0 || m.Status != gossip.StatusAlive || here[m.ID()] {
+				continue
+			}
+			addr := net.JoinHostPort(m.Addr, fmt.Sprint(s.WANPort))
+			if _, err := a.wan.Join([]string{addr}, true); err != nil {
+				a.log.Named("agent.server").Debug("could not join a server of this datacenter over the WAN", "server", m.Name, "error", err)
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// callTimeout bounds a request of the agent's own that changes something.
+const callTimeout = 30 * time.Second
+
+// call makes a request of the agent's own to the servers. in is sent as JSON,
+// or as it is if it is bytes; the answer is read into out, when that is given.
+func (a *Agent) call(ctx context.Context, need relay.Need, method, uri, token string, in, out any) error {
+	req := &wire.Request{Method: method, URI: uri, Header: http.Header{}}
+	if token != "" {
+		req.Header.Set("X-Consul-Token", token)
+	}
+	switch b := in.(type) {
+	case nil:
+	case []byte:
+		req.Body = b
+	default:
+		var err error
+		if req.Body, err = json.Marshal(in); err != nil {
+			return err
+		}
+	}
+	resp, err := a.relay.Call(ctx, need, req)
+	if err != nil {
+		return err
+	}
+	if resp.Status != http.StatusOK {
+		return remoteError(resp)
+	}
+	if out == nil {
+		return nil
+	}
+	if raw, ok := out.(*[]byte); ok {
+		*raw = resp.Body
+		return nil
+	}
+	return json.Unmarshal(resp.Body, out)
+}
+
+// remoteError is the error that an answer stands for.
+func remoteError(resp *wire.Response) error {
+	kind := model.Internal
+	switch resp.Status {
+	case http.StatusNotFound:
+		kind = model.NotFound
+	case http.StatusForbidden:
+		kind = model.Denied
+	case http.StatusBadRequest:
+		kind = model.BadRequest
+	}
+	return model.Errorf(kind, "%s", resp.Body)
+}

@@ -1,0 +1,291 @@
+// Package wire is the port between agents: gRPC that carries HTTP requests
+// unopened, and the stream of Raft. It knows addresses, not what to send where.
+package wire
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+)
+
+// What a connection begins with: gRPC connections with the preface of HTTP/2,
+// Raft's with a byte of their own.
+const (
+	firstGRPC = 'P'
+	firstRaft = 'R'
+)
+
+// maxMessage bounds a request or an answer in one piece, in bytes.
+const maxMessage = 64 << 20
+
+func appendUvarint(n uint64) []byte { return binary.AppendUvarint(nil, n) }
+
+// Handler answers what comes from other agents.
+type Handler interface {
+	http.Handler
+	// ReadIndex returns the index that a follower must have applied to be
+	// current. consistent has the leader ask its majority first.
+	ReadIndex(ctx context.Context, consistent bool) (uint64, error)
+}
+
+// ServerConfig is what a Server is made of.
+type ServerConfig struct {
+	Listener net.Listener
+	Handler  Handler
+	// TLS, when set, is required of everybody who connects.
+	TLS *tls.Config
+	// HandshakeTimeout bounds the time until the first byte.
+	HandshakeTimeout time.Duration
+	Logger           hclog.Logger
+}
+
+// Server listens on the port between agents.
+type Server struct {
+	cfg  ServerConfig
+	grpc *grpc.Server
+	http *queue // connections for gRPC
+	raft *queue // connections for Raft
+
+	wg     sync.WaitGroup
+	mu     sync.Mutex
+	conns  map[net.Conn]struct{} // in the handshake; guarded by mu
+	closed bool                  // guarded by mu
+}
+
+// Serve begins to listen.
+func Serve(cfg ServerConfig) *Server {
+	s := &Server{cfg: cfg, http: newQueue(cfg.Listener.Addr()), raft: newQueue(cfg.Listener.Addr()), conns: map[net.Conn]struct{}{}}
+	s.grpc = grpc.NewServer(grpc.ForceServerCodec(codec{}), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}))
+	s.grpc.RegisterService(&serviceDesc, cfg.Handler)
+	s.wg.Go(s.accept)
+	s.wg.Go(func() { s.grpc.Serve(s.http) })
+	return s
+}
+
+// Raft accepts the connections of Raft.
+func (s *Server) Raft() net.Listener { return s.raft }
+
+// Close stops listening, cuts off what is under way and waits.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	for c := range s.conns {
+		c.Close()
+	}
+	s.mu.Unlock()
+	s.cfg.Listener.Close()
+	s.raft.Close()
+	s.grpc.Stop()
+	s.wg.Wait()
+}
+
+func (s *Server) accept() {
+	for {
+		c, err := s.cfg.Listener.Accept()
+		if err != nil {
+			if !errors.Is(err, net.ErrClosed) {
+				s.cfg.Logger.Error("could not accept from other agents", "error", err)
+			}
+			return
+		}
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			c.Close()
+			return
+		}
+		s.conns[c] = struct{}{}
+		s.mu.Unlock()
+		s.wg.Go(func() {
+			s.sort(c)
+			s.mu.Lock()
+			delete(s.conns, c)
+			s.mu.Unlock()
+		})
+	}
+}
+
+// sort gives a connection to whom it is for.
+func (s *Server) sort(c net.Conn) {
+	c.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout))
+	if s.cfg.TLS != nil {
+		t := tls.Server(c, s.cfg.TLS)
+		if err := t.Handshake(); err != nil {
+			s.cfg.Logger.Warn("refused a connection", "from", c.RemoteAddr(), "error", err)
+			c.Close()
+			return
+		}
+		c = t
+	}
+	r := bufio.NewReaderSize(c, 512)
+	first, err := r.Peek(1)
+	if err != nil {
+		c.Close()
+		return
+	}
+	c.SetDeadline(time.Time{})
+	switch first[0] {
+	case firstGRPC:
+		s.http.put(&peeked{c, r})
+	case firstRaft:
+		r.Discard(1)
+		s.raft.put(&peeked{c, r})
+	default:
+		s.cfg.Logger.Warn("refused a connection that speaks no protocol of this port", "from", c.RemoteAddr())
+		c.Close()
+	}
+}
+
+// peeked is a connection of which a byte was looked at.
+type peeked struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (p *peeked) Read(b []byte) (int, error) {
+	if p.r.Buffered() > 0 {
+		return p.r.Read(b)
+	}
+	return p.Conn.Read(b)
+}
+
+// queue is a listener that is fed by sort.
+type queue struct {
+	addr  net.Addr
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newQueue(addr net.Addr) *queue {
+	return &queue{addr: addr, conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+func (q *queue) put(c net.Conn) {
+	select {
+	case q.conns <- c:
+	case <-q.done:
+		c.Close()
+	}
+}
+
+// Accept returns the next connection.
+func (q *queue) Accept() (net.Conn, error) {
+	select {
+	case c := <-q.conns:
+		return c, nil
+	case <-q.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept.
+func (q *queue) Close() error {
+	q.once.Do(func() { close(q.done) })
+	return nil
+}
+
+// Addr is the address of the port.
+func (q *queue) Addr() net.Addr { return q.addr }
+
+var serviceDesc = grpc.ServiceDesc{
+	ServiceName: "muster.Wire",
+	HandlerType: (*Handler)(nil),
+	Methods: []grpc.MethodDesc{
+		{MethodName: "Do", Handler: serveDo},
+		{MethodName: "ReadIndex", Handler: serveReadIndex},
+	},
+	Streams: []grpc.StreamDesc{{StreamName: "Stream", Handler: serveStream, ServerStreams: true, ClientStreams: true}},
+}
+
+func serveReadIndex(srv any, ctx context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+	var in number
+	if err := dec(&in); err != nil {
+		return nil, err
+	}
+	index, err := srv.(Handler).ReadIndex(ctx, in.n != 0)
+	if err != nil {
+		return nil, status.Error(codes.FailedPrecondition, err.Error())
+	}
+	return &number{index}, nil
+}
+
+func serveDo(srv any, ctx context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+	var in Request
+	if err := dec(&in); err != nil {
+		return nil, err
+	}
+	r, err := newHTTP(ctx, &in, in.Body)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	w := &answerWriter{Response: Response{Status: http.StatusOK, Header: http.Header{}}}
+	srv.(Handler).ServeHTTP(w, r)
+	return &w.Response, nil
+}
+
+// newHTTP makes the request that a handler sees.
+func newHTTP(ctx context.Context, in *Request, body []byte) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, in.Method, in.URI, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header = in.Header
+	r.RequestURI = in.URI
+	r.Body, r.ContentLength = http.NoBody, int64(len(body))
+	if len(body) > 0 {
+		r.Body = &bodyReader{body}
+	}
+	return r, nil
+}
+
+type bodyReader struct{ b []byte }
+
+func (r *bodyReader) Read(p []byte) (int, error) {
+	if len(r.b) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.b)
+	r.b = r.b[n:]
+	return n, nil
+}
+
+func (r *bodyReader) Close() error { return nil }
+
+// answerWriter collects an answer.
+type answerWriter struct {
+	Response
+	wrote bool
+}
+
+func (w *answerWriter) Header() http.Header { return w.Response.Header }
+
+func (w *answerWriter) WriteHeader(status int) {
+	if !w.wrote {
+		w.wrote, w.Status = true, status
+	}
+}
+
+func (w *answerWriter) Write(p []byte) (int, error) {
+	w.wrote = true
+	if w.Body == nil {
+		w.Body = p // handlers do not touch what they wrote
+		return len(p), nil
+	}
+	w.Body = append(w.Body[:len(w.Body):len(w.Body)], p...)
+	return len(p), nil
+}
