@@ -54,18 +54,25 @@ type record struct {
 	wire span
 	full int // bytes without compression
 	// addrs and texts are sets of the additional section that go with the
-	// record, or none.
-	addrs, texts int32
+	// record.
+	addrs, texts link
 	// host is the name of a host outside of the catalog that the record
 	// leads to, or "".
 	host string
+}
+
+// link leads from a record to a set.
+type link struct {
+	set int32 // or none
+	// at is where in the wire form of the record the name of the set begins;
+	// 0 if it is not there.
+	at int32
 }
 
 // set is what the additional section has about one name.
 type set struct {
 	rrs    []dns.RR
 	own    bool   // the name is that of the question
-	target bool   // the name is the target of the SRV record that brings the set
 	name   span   // in wire, in full
 	bodies []span // of the records, without their names
 	full   int    // bytes without compression
@@ -132,7 +139,7 @@ func (a *Answer) add(rr dns.RR, addrs, texts int32) bool {
 	if !ok {
 		return false
 	}
-	r := record{rr: rr, full: len(b), addrs: addrs, texts: texts}
+	r := record{rr: rr, full: len(b), addrs: a.link(rr, addrs), texts: a.link(rr, texts)}
 	if rr.Header().Name == a.owner {
 		r.wire = a.store(pointerToQuestion, b[skipName(b):])
 	} else {
@@ -143,10 +150,18 @@ func (a *Answer) add(rr dns.RR, addrs, texts int32) bool {
 	return true
 }
 
+// link leads from a record to a set.
+func (a *Answer) link(rr dns.RR, set int32) link {
+	if srv, ok := rr.(*dns.SRV); ok && set != none && a.sets[set].rrs[0].Header().Name == srv.Target {
+		return link{set, targetOffset}
+	}
+	return link{set: set}
+}
+
 // addSet takes in records of one name for the additional section and returns
-// the number of the set, or none if no packet can hold it. With target, they
-// go with SRV records that have their name as the target.
-func (a *Answer) addSet(rrs []dns.RR, target bool) int32 {
+// the number of the set, or none if no packet can hold it. Answers that are
+// not for the fast path may have records of several names in a set.
+func (a *Answer) addSet(rrs []dns.RR) int32 {
 	var s set
 	for _, rr := range rrs {
 		b, ok := pack(rr)
@@ -165,7 +180,7 @@ func (a *Answer) addSet(rrs []dns.RR, target bool) int32 {
 	if len(s.rrs) == 0 {
 		return none
 	}
-	s.target, s.own = target, s.rrs[0].Header().Name == a.owner
+	s.own = s.rrs[0].Header().Name == a.owner
 	a.sets = append(a.sets, s)
 	a.size += setSize
 	return int32(len(a.sets) - 1)

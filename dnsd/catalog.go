@@ -81,6 +81,7 @@ func (r *renderer) place(i *model.CheckServiceNode) (place, bool) {
 	}
 	var ok bool
 	p.addr, p.host, ok = parseHost(text)
+	p.port = max(0, min(p.port, 1<<16-1))
 	return p, ok
 }
 
@@ -236,19 +237,19 @@ func (s *srvs) add(n *model.Node, p place, weight uint16) {
 	if p.host == "" {
 		var known bool
 		if addrs, known = s.addrs[key.target]; !known {
-			addrs = s.a.addSet([]dns.RR{addressRecord(target, p.addr, s.ttl)}, true)
+			addrs = s.a.addSet([]dns.RR{addressRecord(target, p.addr, s.ttl)})
 			s.addrs[key.target] = addrs
 		}
 	}
 	if named && s.DNS.NodeMetaTXT && len(n.Meta) > 0 {
 		var known bool
 		if texts, known = s.texts[nodeName]; !known {
-			texts = s.a.addSet(metaTexts(nodeName, n.Meta, s.ttl), nodeName == target)
+			texts = s.a.addSet(metaTexts(nodeName, n.Meta, s.ttl))
 			s.texts[nodeName] = texts
 		}
 	}
 	rr := &dns.SRV{Hdr: header(s.a.owner, dns.TypeSRV, s.ttl), Priority: 1, Weight: weight,
-		Port: uint16(max(0, min(p.port, 1<<16-1))), Target: target}
+		Port: uint16(p.port), Target: target}
 	if s.a.add(rr, addrs, texts) && p.host != "" {
 		s.a.records[len(s.a.records)-1].host = p.host
 		s.a.external = true
@@ -293,7 +294,7 @@ func (r *renderer) node(f *Facts) *Answer {
 			r.a.add(rr, none, none)
 		}
 	case r.DNS.NodeMetaTXT:
-		r.a.texts = r.a.addSet(texts, false)
+		r.a.texts = r.a.addSet(texts)
 	}
 	return r.a
 }
@@ -337,7 +338,7 @@ func (r *renderer) servers(f *Facts) *Answer {
 		}
 		addrs := int32(none)
 		if addr.IsValid() {
-			addrs = r.a.addSet([]dns.RR{addressRecord(full, addr, r.ttl)}, false)
+			addrs = r.a.addSet([]dns.RR{addressRecord(full, addr, r.ttl)})
 		}
 		r.a.add(&dns.NS{Hdr: header(r.zone.name, dns.TypeNS, r.ttl), Ns: full}, addrs, none)
 	}

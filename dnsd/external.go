@@ -85,7 +85,7 @@ func (s *Server) resolveTargets(ctx context.Context, x *question, c *Answer, dep
 		for j, rr := range chains[n] {
 			rrs[j] = c.dated(rr)
 		}
-		c.records[i].addrs = c.addSet(rrs, false)
+		c.records[i].addrs = link{set: c.addSet(rrs)}
 	}
 }
 

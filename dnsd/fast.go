@@ -46,8 +46,6 @@ type plain struct {
 	udpSize int  // if edns
 }
 
-func (q *plain) name() []byte { return q.key[:len(q.key)-2] }
-
 // parse reads a plain question; false if it is not one.
 func (w *worker) parse(b []byte, q *plain) bool {
 	if len(b) < headerLen+5 || b[2]&^flagsRD != 0 || b[3]&^(flagsAD|flagsCD) != 0 ||
@@ -160,9 +158,8 @@ func (w *worker) pack(a *Answer, b []byte, q *plain, recurses bool, serial uint3
 	}
 	additional := 0
 	for _, c := range p.sets {
-		set := &a.sets[c.set]
-		additional += len(set.bodies)
-		out = w.packSet(out, a, set, c.with)
+		additional += len(a.sets[c.set].bodies)
+		out = w.packSet(out, a, c)
 	}
 	if q.edns {
 		additional++
@@ -180,23 +177,24 @@ func (w *worker) pack(a *Answer, b []byte, q *plain, recurses bool, serial uint3
 // serialOffset is how far before its end a SOA record has its serial.
 const serialOffset = 5 * 4
 
-// packSet appends a set of the additional section. Its name is in the packet
-// already if it is that of the question or of the target of the record, by
-// number in the reply, that it came with.
-func (w *worker) packSet(out []byte, a *Answer, s *set, with int32) []byte {
+// packSet appends a set of the additional section. Its name may be in the
+// packet already: as that of the question, or within the record that it came
+// with.
+func (w *worker) packSet(out []byte, a *Answer, c chosenSet) []byte {
+	set := &a.sets[c.set]
 	at := maxOffset
 	switch {
-	case s.own:
+	case set.own:
 		at = headerLen
-	case s.target && with != none:
-		at = int(w.at[with]) + targetOffset
+	case c.at != 0:
+		at = int(w.at[c.with]) + int(c.at)
 	}
-	for _, body := range s.bodies {
+	for _, body := range set.bodies {
 		if at < maxOffset {
 			out = append(out, 0xc0|byte(at>>8), byte(at))
 		} else {
 			at = len(out)
-			out = append(out, a.wire[s.name.from:s.name.to]...)
+			out = append(out, a.wire[set.name.from:set.name.to]...)
 		}
 		out = append(out, a.wire[body.from:body.to]...)
 	}

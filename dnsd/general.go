@@ -31,10 +31,10 @@ func (s *Server) general(ctx context.Context, w *worker, b []byte, key string, t
 	}
 	req := new(dns.Msg)
 	if err := req.Unpack(b); err != nil || len(req.Question) == 0 && req.Opcode == dns.OpcodeQuery {
-		return bare(b, dns.RcodeFormatError)
+		return bare(b, key, dns.RcodeFormatError)
 	}
 	if req.Opcode != dns.OpcodeQuery {
-		return bare(b, dns.RcodeNotImplemented)
+		return bare(b, key, dns.RcodeNotImplemented)
 	}
 	req.Question = req.Question[:1] // of several only the first is answered
 	x := &question{set: s.settings.Load(), req: req, q: req.Question[0], tcp: tcp, key: key}
@@ -43,17 +43,22 @@ func (s *Server) general(ctx context.Context, w *worker, b []byte, key string, t
 	out, err := s.answer(ctx, w, x).Pack()
 	if err != nil || len(out) > maxTCP {
 		s.logger.Error("could not pack a DNS answer", "name", x.q.Name, "type", dns.Type(x.q.Qtype), "error", err)
-		return bare(b, dns.RcodeServerFailure)
+		return bare(b, key, dns.RcodeServerFailure)
 	}
 	return out
 }
 
-// bare is a reply that holds nothing but the header.
-func bare(b []byte, rcode int) []byte {
+// bare is a reply without records. It has the question if that is a plain one,
+// of which key is given.
+func bare(b []byte, key string, rcode int) []byte {
 	out := make([]byte, headerLen)
 	copy(out, b[:4])
 	out[2] = out[2]&^(flagsAA|flagsTC) | flagsResponse
 	out[3] = byte(rcode)
+	if key != "" {
+		out[5] = 1
+		out = append(out, b[headerLen:headerLen+len(key)+2]...)
+	}
 	return out
 }
 

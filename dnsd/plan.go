@@ -76,9 +76,12 @@ type plan struct {
 	identity []uint32 // 0, 1, 2 and so on: what order is before it is shuffled
 }
 
-// chosenSet is a set of the additional section, and which of the records that
-// are sent it came with, or none.
-type chosenSet struct{ set, with int32 }
+// chosenSet is a set of the additional section, and with which of the records
+// that are sent it came.
+type chosenSet struct {
+	link
+	with int
+}
 
 func (p *plan) reset(records, sets int) {
 	p.n, p.truncated, p.sets = 0, false, p.sets[:0]
@@ -96,12 +99,13 @@ func (p *plan) reset(records, sets int) {
 	}
 }
 
-// take takes in a set, unless it is there.
-func (p *plan) take(set, with int32) {
-	if p.seen[set] != p.round {
-		p.seen[set] = p.round
-		p.sets = append(p.sets, chosenSet{set, with})
-	}
+// missing tells whether there is a set that was not taken in yet.
+func (p *plan) missing(l link) bool { return l.set != none && p.seen[l.set] != p.round }
+
+// take takes in a set that is missing.
+func (p *plan) take(l link, with int) {
+	p.seen[l.set] = p.round
+	p.sets = append(p.sets, chosenSet{l, with})
 }
 
 // choose chooses the records of a reply: as many as fit together with the
@@ -125,8 +129,8 @@ func (p *plan) choose(a *Answer, l limits, r *random) {
 		}
 		rec := &a.records[p.order[i]]
 		size := used + rec.full
-		if rec.addrs != none && p.seen[rec.addrs] != p.round {
-			size += a.sets[rec.addrs].full
+		if p.missing(rec.addrs) {
+			size += a.sets[rec.addrs.set].full
 		}
 		if size > most {
 			if i == 0 && l.fits(rec) {
@@ -135,8 +139,8 @@ func (p *plan) choose(a *Answer, l limits, r *random) {
 			break
 		}
 		used = size
-		if rec.addrs != none {
-			p.take(rec.addrs, int32(i))
+		if p.missing(rec.addrs) {
+			p.take(rec.addrs, i)
 		}
 		p.n++
 	}
@@ -155,19 +159,18 @@ func (l *limits) fits(r *record) bool {
 
 // addTexts takes in the sets of metadata that there is room for.
 func (p *plan) addTexts(a *Answer, room int) {
-	add := func(set, with int32) {
-		if set == none || p.seen[set] == p.round || a.sets[set].full > room {
-			return
-		}
-		room -= a.sets[set].full
-		p.take(set, with)
-	}
 	if len(a.sets) == 0 {
 		return
 	}
-	add(a.texts, none)
+	add := func(l link, with int) {
+		if p.missing(l) && a.sets[l.set].full <= room {
+			room -= a.sets[l.set].full
+			p.take(l, with)
+		}
+	}
+	add(link{set: a.texts}, 0)
 	for i := range p.n {
-		add(a.records[p.order[i]].texts, int32(i))
+		add(a.records[p.order[i]].texts, i)
 	}
 }
 

@@ -112,7 +112,7 @@ func (s *Server) ask(ctx context.Context, timeout time.Duration, network, addres
 	if err != nil {
 		return nil, err
 	}
-	if len(m.Question) != 1 || m.Question[0].Qtype != q.Question[0].Qtype || m.Question[0].Qclass != q.Question[0].Qclass ||
+	if !m.Response || len(m.Question) != 1 || m.Question[0].Qtype != q.Question[0].Qtype || m.Question[0].Qclass != q.Question[0].Qclass ||
 		!strings.EqualFold(m.Question[0].Name, q.Question[0].Name) {
 		return nil, errMismatch
 	}

@@ -70,20 +70,25 @@ type Held interface {
 	Release()
 }
 
+// Router tells whether a question may be answered here: *relay.Relay.
+type Router interface {
+	Admit(ctx context.Context, place relay.Place, datacenter string) error
+}
+
 // FromOps is the Source of a server: its own state. It keeps at most a number
 // of bytes of rendered answers.
-func FromOps(o *ops.Ops, r *relay.Relay, cacheBytes int) Source {
-	return &opsSource{ops: o, relay: r, cache: view.New[*Answer](cacheBytes)}
+func FromOps(o *ops.Ops, r Router, cacheBytes int) Source {
+	return &opsSource{ops: o, router: r, cache: view.New[*Answer](cacheBytes)}
 }
 
 type opsSource struct {
-	ops   *ops.Ops
-	relay *relay.Relay
-	cache *view.Cache[*Answer]
+	ops    *ops.Ops
+	router Router
+	cache  *view.Cache[*Answer]
 }
 
 func (s *opsSource) Ask(ctx context.Context, q *Question, render func(*Facts) *Answer) (Held, error) {
-	if err := s.relay.Admit(ctx, relay.Server, q.Datacenter); err != nil {
+	if err := s.router.Admit(ctx, relay.Server, q.Datacenter); err != nil {
 		return nil, err
 	}
 	query := &ops.Query{Token: q.Token}

@@ -120,7 +120,7 @@ func (s *Server) serveConn(c net.Conn) {
 		free := s.slotsFor(key)
 		if !free.take() {
 			pipeline.give()
-			if len(b) < headerLen || b[2]&flagsResponse != 0 || t.write(bare(b, dns.RcodeServerFailure)) != nil {
+			if len(b) < headerLen || b[2]&flagsResponse != 0 || t.write(bare(b, key, dns.RcodeServerFailure)) != nil {
 				return
 			}
 			continue

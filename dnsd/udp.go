@@ -17,6 +17,8 @@ const (
 	// maxQuestion is the largest packet that is read. Questions are far
 	// smaller; what is cut off is malformed.
 	maxQuestion = 4096
+	// receiveBuffer is how many bytes of packets may wait to be read.
+	receiveBuffer = 1 << 20
 	// maxReadErrors is how many times in a row reading may fail before the
 	// server rests for a moment.
 	maxReadErrors = 16
@@ -55,6 +57,7 @@ func newUDPSocket(c net.PacketConn) (*udpSocket, error) {
 	if !ok {
 		return nil, fmt.Errorf("socket of %s has no UDP address", u.LocalAddr())
 	}
+	_ = u.SetReadBuffer(receiveBuffer) // as much of it as the machine grants
 	if !local.IP.IsUnspecified() {
 		return &udpSocket{c, boundSocket{u}}, nil
 	}
@@ -188,7 +191,7 @@ func (s *Server) serveSlow(c *udpSocket, b []byte, key string, from origin) {
 	free := s.slotsFor(key)
 	if !free.take() {
 		if len(b) >= headerLen && b[2]&flagsResponse == 0 {
-			s.send(c, bare(b, dns.RcodeServerFailure), from)
+			s.send(c, bare(b, key, dns.RcodeServerFailure), from)
 		}
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +26,6 @@ type world struct {
 	store *state.Store
 	log   *fakeLog
 	ops   *ops.Ops
-	relay *relay.Relay
 	*Server
 }
 
@@ -80,10 +78,15 @@ func (l *fakeLog) fail(err error, since time.Duration) {
 	l.down, l.since = err, since
 }
 
-type soleCluster struct{}
+// soleDatacenter is a router that knows dc1 only.
+type soleDatacenter struct{}
 
-func (soleCluster) Leading() bool            { return true }
-func (soleCluster) Changed() <-chan struct{} { return nil }
+func (soleDatacenter) Admit(_ context.Context, _ relay.Place, datacenter string) error {
+	if datacenter != "" && datacenter != "dc1" {
+		return model.ErrNoDatacenter
+	}
+	return nil
+}
 
 // defaults is the configuration that an agent has without any file.
 func defaults() Config {
@@ -95,9 +98,9 @@ func defaults() Config {
 
 func newWorld(t testing.TB, c Config, change ...func(*Options)) *world {
 	store := state.New()
-	w := &world{t: t, store: store, log: &fakeLog{store: store}, relay: relay.New("dc1", soleCluster{}, 7*time.Second)}
+	w := &world{t: t, store: store, log: &fakeLog{store: store}}
 	w.ops = ops.New(ops.Config{Store: store, Log: w.log, ACL: acl.Open{}, Datacenter: "dc1"})
-	o := Options{Source: FromOps(w.ops, w.relay, 1<<20), Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
+	o := Options{Source: FromOps(w.ops, soleDatacenter{}, 1<<20), Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
 	for _, f := range change {
 		f(&o)
 	}
@@ -248,5 +251,3 @@ type fakeHeld struct{ a *Answer }
 func (h fakeHeld) Answer() *Answer { return h.a }
 func (h fakeHeld) Current() bool   { return true }
 func (h fakeHeld) Release()        {}
-
-func mustAddr(text string) netip.Addr { return netip.MustParseAddr(text) }
