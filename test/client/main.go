@@ -199,9 +199,10 @@ func essence(output string) string {
 	var keep []string
 	for _, line := range strings.Split(output, "\n") {
 		t := strings.TrimSpace(line)
-		if sourceRE.MatchString(t) || strings.HasPrefix(t, "panic:") || strings.HasPrefix(t, "Error:") ||
-			strings.HasPrefix(t, "expected:") || strings.HasPrefix(t, "actual") {
-			keep = append(keep, line)
+		wrote := sourceRE.MatchString(t) && !strings.HasPrefix(t, "server.go:")
+		differs := strings.HasPrefix(t, "+") || strings.HasPrefix(t, "-") && !strings.HasPrefix(t, "---")
+		if wrote || differs || strings.HasPrefix(t, "panic:") || strings.HasPrefix(t, "Error:") {
+			keep = append(keep, clip(line))
 		}
 	}
 	if len(keep) == 0 { // nothing known: the end is most likely to tell
@@ -212,4 +213,12 @@ func essence(output string) string {
 		keep = append(keep[:most:most], fmt.Sprintf("... %d lines more; -v shows them", len(keep)-most))
 	}
 	return strings.Join(keep, "\n")
+}
+
+func clip(s string) string {
+	const most = 240
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
 }
