@@ -10,8 +10,12 @@ import (
 	"muster/model"
 )
 
-// screen refuses requests that the agent's configuration forbids.
+// screen refuses requests that the agent's configuration forbids at its own
+// door. What another agent hands on was screened there.
 func (c *call) screen() error {
+	if c.forwarded {
+		return nil
+	}
 	cfg := &c.door.cfg
 	if !cfg.UnprintablePaths && strings.ContainsFunc(c.r.URL.Path, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return model.Errorf(model.BadRequest, "invalid character in path")
