@@ -71,7 +71,7 @@ func (c *call) token() string {
 func (c *call) parseQuery() error {
 	c.q.Token = c.token()
 	if len(c.query) == 0 {
-		return nil
+		return c.parseMode() // the configuration may set another than the default
 	}
 	if v := c.param("index"); v != "" {
 		n, err := strconv.ParseUint(v, 10, 64)
