@@ -2,21 +2,34 @@ package boot
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net"
+	"net/http"
+	"net/url"
+	"strconv"
 
 	"muster/config"
 	"muster/dnsd"
+	"muster/model"
+	"muster/relay"
+	"muster/wire"
 )
 
 // dnsBytes bounds the prepared DNS answers that are kept.
 const dnsBytes = 16 << 20
 
 func (a *Agent) startDNS() error {
-	if len(a.cfg.DNS.Addrs) == 0 || a.quorum == nil {
+	if len(a.cfg.DNS.Addrs) == 0 {
 		return nil
 	}
-	a.dns = dnsd.New(dnsd.Options{Source: dnsd.FromOps(a.ops, a.relay, dnsBytes), Logger: a.log.Named("agent.dns")}, dnsConfig(a.cfg))
+	remote := dnsd.FromAPI(servers{a})
+	a.onStop(remote.Close)
+	var source dnsd.Source = remote
+	if a.ops != nil {
+		source = dnsd.Both(a.cfg.Datacenter, dnsd.FromOps(a.ops, a.relay, dnsBytes), remote)
+	}
+	a.dns = dnsd.New(dnsd.Options{Source: source, Logger: a.log.Named("agent.dns")}, dnsConfig(a.cfg))
 	a.onStop(func() {
 		if err := a.dns.Close(); err != nil {
 			a.log.Error("could not stop DNS", "error", err)
@@ -38,6 +51,34 @@ func (a *Agent) startDNS() error {
 		a.log.Named("agent").Info("Started DNS server", "address", addr.String(), "network", "udp, tcp")
 	}
 	return nil
+}
+
+// servers is the API of the servers, for DNS.
+type servers struct{ a *Agent }
+
+func (s servers) Get(ctx context.Context, datacenter, uri, token string) ([]byte, uint64, error) {
+	req := &wire.Request{Method: http.MethodGet, URI: uri, Header: http.Header{}}
+	if datacenter != "" {
+		req.URI += "&dc=" + url.QueryEscape(datacenter)
+	}
+	if token != "" {
+		req.Header.Set("X-Consul-Token", token)
+	}
+	resp, err := s.a.relay.Call(ctx, relay.Need{Place: relay.Server, Datacenter: datacenter}, req)
+	if err != nil {
+		return nil, 0, err
+	}
+	index, _ := strconv.ParseUint(resp.Header.Get("X-Consul-Index"), 10, 64)
+	switch resp.Status {
+	case http.StatusOK:
+		return resp.Body, index, nil
+	case http.StatusNotFound:
+		return nil, index, nil
+	}
+	if string(resp.Body) == model.TextNoDatacenter {
+		return nil, 0, model.ErrNoDatacenter
+	}
+	return nil, 0, remoteError(resp)
 }
 
 func dnsConfig(c *config.Config) dnsd.Config {
