@@ -121,7 +121,7 @@ func (c *call) agentService() error {
 // decodeDefinition reads a definition, whose fields may also be spelled in
 // snake case.
 func (c *call) decodeDefinition(v any) error {
-	b, err := c.body(maxJSONBody)
+	b, err := c.body(maxJSONBody, "")
 	if err != nil {
 		return err
 	}

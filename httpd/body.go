@@ -74,6 +74,9 @@ func ask[T any](c *call, qu ops.Question[T]) error {
 
 // askWith is ask with a rendering of its own.
 func askWith[T any](c *call, qu ops.Question[T], render func(T) (*body, error)) error {
+	if c.translates() {
+		qu, render = translated(qu, render)
+	}
 	waited := c.stopwatch()
 	b, meta, err := ops.Ask(c.context(), c.door.cfg.Ops, c.door.answers, &c.q, qu, func(v T) (ops.Rendered[*body], error) {
 		b, err := render(v)

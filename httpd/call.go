@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -133,10 +134,15 @@ func (c *call) parseMode() error {
 	return nil
 }
 
-// body reads the whole body, at most limit bytes.
-func (c *call) body(limit int64) ([]byte, error) {
+// body reads the whole body, at most limit bytes. setting is the name of the
+// option that sets the limit, "" where none does.
+func (c *call) body(limit int64, setting string) ([]byte, error) {
 	tooLarge := func(n int64) error {
-		return model.Errorf(model.TooLarge, "Request body(%d bytes) too large, max size: %d bytes. See %s.", n, limit, limitsPage)
+		text := fmt.Sprintf("Request body(%d bytes) too large, max size: %d bytes.", n, limit)
+		if setting != "" {
+			text += " See " + limitsPage + setting + "."
+		}
+		return model.Errorf(model.TooLarge, "%s", text)
 	}
 	if c.r.ContentLength > limit {
 		return nil, tooLarge(c.r.ContentLength)
@@ -168,7 +174,7 @@ func (c *call) decode(v any) error { return c.decodeWith(v, true) }
 func (c *call) decodeLoose(v any) error { return c.decodeWith(v, false) }
 
 func (c *call) decodeWith(v any, strict bool) error {
-	b, err := c.body(maxJSONBody)
+	b, err := c.body(maxJSONBody, "")
 	if err != nil {
 		return err
 	}

@@ -101,6 +101,9 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, forwarded bool) {
 	h := w.Header()
 	h["Vary"] = hVary
 	h["X-Consul-Default-Acl-Policy"] = d.policy
+	if d.cfg.TranslateWAN {
+		h["X-Consul-Translate-Addresses"] = hTrue
+	}
 	if !forwarded {
 		for k, v := range d.cfg.ResponseHeaders {
 			h.Set(k, v)
@@ -178,6 +181,7 @@ func (c *call) pass(r *http.Request, datacenter string) (passed bool, err error)
 	if c.door.cfg.Relay.Here(need) {
 		return false, nil
 	}
+	c.askToTranslate(&need)
 	if c.q.Token != "" && r.Header.Get("X-Consul-Token") == "" {
 		r.Header.Set("X-Consul-Token", c.q.Token)
 	}

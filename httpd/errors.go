@@ -6,9 +6,10 @@ import (
 	"muster/model"
 )
 
-// limitsPage is where the error about an oversized body sends its reader. It
-// is part of a text that clients of the original know.
-const limitsPage = "https://www.consul.io/docs/agent/options.html#kv_max_value_size"
+// limitsPage is where the error about an oversized body sends its reader, with
+// the name of the setting. It is part of a text that clients of the original
+// know.
+const limitsPage = "https://www.consul.io/docs/agent/options.html#"
 
 // statusOf is the HTTP status of each kind of error.
 var statusOf = [...]int{

@@ -16,7 +16,7 @@ func (c *call) eventFire() error {
 	if err := c.required("name"); err != nil {
 		return err
 	}
-	payload, err := c.body(maxEventBody)
+	payload, err := c.body(maxEventBody, "")
 	if err != nil {
 		return err
 	}

@@ -162,7 +162,7 @@ func (c *call) kvPut() error {
 	case c.has("release"):
 		cmd.Op, cmd.DirEnt.Session = model.KVUnlock, c.param("release")
 	}
-	value, err := c.body(c.door.cfg.Ops.Limits().KVValue)
+	value, err := c.body(c.door.cfg.Ops.Limits().KVValue, "kv_max_value_size")
 	if err != nil {
 		return err
 	}

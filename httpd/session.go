@@ -45,7 +45,7 @@ func (l *lockDelay) UnmarshalJSON(b []byte) error {
 
 func (c *call) sessionCreate() error {
 	in := sessionRequest{}
-	b, err := c.body(maxJSONBody)
+	b, err := c.body(maxJSONBody, "")
 	if err != nil {
 		return err
 	}

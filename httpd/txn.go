@@ -74,7 +74,7 @@ type txnReadAnswer struct {
 }
 
 func (c *call) txn() error {
-	b, err := c.body(c.door.cfg.Ops.Limits().TxnBody)
+	b, err := c.body(c.door.cfg.Ops.Limits().TxnBody, "txn_max_req_len")
 	if err != nil {
 		return err
 	}
