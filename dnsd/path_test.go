@@ -260,6 +260,34 @@ func TestLeaderLoss(t *testing.T) {
 	}
 }
 
+// TestHiddenNodes: what the token may not see does not exist, on both paths,
+// and a change of its rules is in the next answer.
+func TestHiddenNodes(t *testing.T) {
+	c := defaults()
+	c.Token = "blind"
+	w := newWorld(t, c)
+	w.rules.blind.Store(&blind{"n0"})
+	w.instances(1)
+	for _, q := range [][]byte{query("web.service.consul", dns.TypeA, how{}), query("n0.node.consul", dns.TypeA, how{}), query("0.0.0.10.in-addr.arpa", dns.TypePTR, how{})} {
+		w.rules.blind.Store(&blind{"n0"})
+		if m := w.unpack(w.slow(q, false)); len(m.Answer) != 0 || m.Rcode == dns.RcodeSuccess {
+			t.Fatal(m)
+		}
+		if fast := w.fast(q, false); fast != nil && len(w.unpack(fast).Answer) != 0 {
+			t.Fatal("the fast path shows what is hidden")
+		}
+		w.rules.blind.Store(&blind{"other"})
+		if w.fast(q, false) != nil {
+			t.Fatal("an answer by the old rules")
+		}
+		for _, m := range []*dns.Msg{w.unpack(w.slow(q, false)), w.unpack(w.fast(q, false))} {
+			if len(m.Answer) != 1 {
+				t.Fatal(m)
+			}
+		}
+	}
+}
+
 // TestErrors: kinds of errors are answered with codes.
 func TestErrors(t *testing.T) {
 	for err, rcode := range map[error]int{

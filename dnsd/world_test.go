@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,8 +26,31 @@ type world struct {
 	t     testing.TB
 	store *state.Store
 	log   *fakeLog
+	rules rules
 	ops   *ops.Ops
 	*Server
+}
+
+// rules let every token see everything, but for the token "blind", which does
+// not see the nodes that it names.
+type rules struct {
+	acl.Open
+	blind atomic.Pointer[blind]
+}
+
+func (r *rules) Resolve(token string) (acl.Authorizer, error) {
+	if token == "blind" {
+		return r.blind.Load(), nil
+	}
+	return r.Open.Resolve(token)
+}
+
+// blind is an authorizer that hides a node.
+type blind struct{ node string }
+
+func (b *blind) AllowsAll() bool { return false }
+func (b *blind) Allowed(r acl.Resource, name string, a acl.Access) bool {
+	return r != acl.Node || a != acl.Read || name != b.node
 }
 
 // fakeLog applies commands at once, as a cluster of one.
@@ -99,7 +123,7 @@ func defaults() Config {
 func newWorld(t testing.TB, c Config, change ...func(*Options)) *world {
 	store := state.New()
 	w := &world{t: t, store: store, log: &fakeLog{store: store}}
-	w.ops = ops.New(ops.Config{Store: store, Log: w.log, ACL: acl.Open{}, Datacenter: "dc1"})
+	w.ops = ops.New(ops.Config{Store: store, Log: w.log, ACL: &w.rules, Datacenter: "dc1"})
 	o := Options{Source: FromOps(w.ops, soleDatacenter{}, 1<<20), Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
 	for _, f := range change {
 		f(&o)
