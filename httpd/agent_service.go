@@ -125,9 +125,9 @@ func (c *call) decodeDefinition(v any) error {
 	if err != nil {
 		return err
 	}
-	err = unmarshal(b, v, true)
+	err = unmarshal(b, v)
 	if err != nil && bytes.IndexByte(b, '_') >= 0 {
-		if relaxed, ok := camelKeys(b); ok && unmarshal(relaxed, v, true) == nil {
+		if relaxed, ok := camelKeys(b); ok && unmarshal(relaxed, v) == nil {
 			return nil
 		}
 	}

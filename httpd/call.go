@@ -168,28 +168,22 @@ func (c *call) body(limit int64, setting string) ([]byte, error) {
 const maxJSONBody = 4 << 20
 
 // decode reads the body as JSON and refuses fields that v does not have.
-func (c *call) decode(v any) error { return c.decodeWith(v, true) }
-
-// decodeLoose reads the body as JSON; unknown fields are let be.
-func (c *call) decodeLoose(v any) error { return c.decodeWith(v, false) }
-
-func (c *call) decodeWith(v any, strict bool) error {
+func (c *call) decode(v any) error {
 	b, err := c.body(maxJSONBody, "")
 	if err != nil {
 		return err
 	}
 	c.raw = b
-	if err := unmarshal(b, v, strict); err != nil {
+	if err := unmarshal(b, v); err != nil {
 		return model.Errorf(model.BadRequest, "Request decode failed: %w", err)
 	}
 	return nil
 }
 
-func unmarshal(b []byte, v any, strict bool) error {
+// unmarshal reads JSON and refuses fields that v does not have.
+func unmarshal(b []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
-	if strict {
-		d.DisallowUnknownFields()
-	}
+	d.DisallowUnknownFields()
 	return d.Decode(v)
 }
 
@@ -206,7 +200,6 @@ func (c *call) remote() string {
 var (
 	hJSON  = []string{"application/json"}
 	hText  = []string{"text/plain; charset=utf-8"}
-	hPlain = []string{"text/plain"}
 	hTrue  = []string{"true"}
 	hFalse = []string{"false"}
 	hZero  = []string{"0"}

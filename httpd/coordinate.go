@@ -4,13 +4,6 @@ import (
 	"muster/model"
 )
 
-// datacenterCoordinates is what /v1/coordinate/datacenters tells of one.
-type datacenterCoordinates struct {
-	Datacenter  string
-	AreaID      string
-	Coordinates []*model.Coordinate
-}
-
 func (c *call) coordinateDatacenters() error {
 	return c.json(c.door.cfg.Agent.WANCoordinates())
 }

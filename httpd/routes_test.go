@@ -41,8 +41,10 @@ func TestRoutesAreComplete(t *testing.T) {
 				t.Errorf("%s: a rule about nothing", name)
 			}
 		case everybody, itself:
-		default:
+		case undecided:
 			t.Errorf("%s: nobody decided who may ask", name)
+		default:
+			t.Errorf("%s: a rule of an unknown kind", name)
 		}
 		if rt.method != "GET" && (rt.blocking || rt.cached) {
 			t.Errorf("%s: only GET waits or is cached", name)

@@ -79,7 +79,7 @@ func (c *call) txn() error {
 		return err
 	}
 	var in []txnRequest
-	if err := unmarshal(b, &in, true); err != nil {
+	if err := unmarshal(b, &in); err != nil {
 		return model.Errorf(model.BadRequest, "Failed to parse body: %w", err)
 	}
 	if len(in) > model.TxnMaxOps {
