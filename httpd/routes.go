@@ -10,7 +10,7 @@ func routes() []route {
 	var rows []route
 	for _, part := range [][]route{
 		kvRoutes(), sessionRoutes(), catalogRoutes(), healthRoutes(), coordinateRoutes(), eventRoutes(),
-		statusRoutes(), operatorRoutes(), uiRoutes(), agentRoutes(), aclRoutes(), unbuiltRoutes(),
+		statusRoutes(), operatorRoutes(), keyringRoutes(), uiRoutes(), agentRoutes(), aclRoutes(), unbuiltRoutes(),
 	} {
 		rows = append(rows, part...)
 	}

@@ -73,7 +73,6 @@ func unbuiltRoutes() []route {
 		"/v1/operator/autopilot/configuration":    {"GET", "PUT"},
 		"/v1/operator/autopilot/health":           {"GET"},
 		"/v1/operator/autopilot/state":            {"GET"},
-		"/v1/operator/keyring":                    {"GET", "POST", "PUT", "DELETE"},
 		"/v1/operator/usage":                      {"GET"},
 		"/v1/peering/":                            {"GET", "DELETE"},
 		"/v1/peering/token":                       {"POST"},
