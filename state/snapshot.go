@@ -158,8 +158,7 @@ func (s *Store) Restore(r io.Reader) (map[model.CommandType]int, error) {
 		return nil, fmt.Errorf("read snapshot: %w", err)
 	}
 	v := tx.Version
-	s.current.Store(&v)
-	s.hub.fireAll()
+	s.hub.fireAll(func() { s.current.Store(&v) })
 	return foreign, nil
 }
 

@@ -167,8 +167,7 @@ func (s *Store) try(entries []Entry) (results []any, tx *txn) {
 
 func (s *Store) publish(tx *txn) {
 	v := tx.Version
-	s.current.Store(&v)
-	s.hub.fire(tx.topics)
+	s.hub.fire(tx.topics, func() { s.current.Store(&v) })
 	if len(tx.released) > 0 {
 		s.mu.Lock()
 		hooks := s.onRelease

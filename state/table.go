@@ -44,11 +44,6 @@ func (t *table[V]) scan(prefix string, visit func(key string, v V) bool) {
 	})
 }
 
-// from visits the items from the key pivot on.
-func (t *table[V]) from(pivot string, visit func(key string, v V) bool) {
-	t.tree.Ascend(pivot, visit)
-}
-
 // collect returns the values whose keys begin with prefix.
 func (t *table[V]) collect(prefix string) []V {
 	var out []V

@@ -55,7 +55,8 @@ type Watch struct {
 // Done is closed when a topic has changed.
 func (w *Watch) Done() <-chan struct{} { return w.done }
 
-// Fired tells whether Done is closed, cheaply.
+// Fired tells whether a topic has changed, cheaply. It is true before the
+// change can be read, and Done is closed after that.
 func (w *Watch) Fired() bool { return w.fired.Load() }
 
 // Close forgets the watch. It does not close Done. Closing twice does nothing.
@@ -75,7 +76,7 @@ type link struct {
 	prev, next *link
 }
 
-// hub knows who watches what. What nobody watches costs nothing.
+// hub knows who watches what. What nobody watches costs next to nothing.
 type hub struct {
 	mu       sync.Mutex
 	heads    map[Topic]*link // guarded by mu
@@ -136,41 +137,53 @@ func (h *hub) unlink(w *Watch) {
 	h.watches.Add(-1)
 }
 
-// fire wakes everybody who watches one of the topics. It is called after the
-// Version that holds the change is published.
-func (h *hub) fire(topics []Topic) {
-	if len(topics) == 0 || h.watches.Load() == 0 {
-		return
-	}
+// fire publishes a change and wakes everybody who watches one of its topics.
+// Watches say Fired before anybody can see the change, and none is taken in
+// between: an answer whose watch has not fired is never older than what any
+// reader has seen.
+func (h *hub) fire(topics []Topic, publish func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	var woken []*Watch
 	for _, t := range topics {
-		h.fireOne(t)
+		woken = h.mark(t, woken)
 		if t.kind != kindKey {
 			continue
 		}
 		for n := range h.prefixes {
 			if n <= len(t.name) {
-				h.fireOne(Topic{kindPrefix, t.name[:n]})
+				woken = h.mark(Topic{kindPrefix, t.name[:n]}, woken)
 			}
 		}
 	}
-}
-
-func (h *hub) fireOne(t Topic) {
-	for l := h.heads[t]; l != nil; l = h.heads[t] {
-		w := l.watch
-		h.unlink(w)
-		w.fired.Store(true)
+	publish()
+	for _, w := range woken {
 		close(w.done)
 	}
 }
 
-// fireAll wakes everybody: the data was replaced.
-func (h *hub) fireAll() {
+// mark takes out the watches of a topic and adds them to those that must be
+// woken; h.mu is held.
+func (h *hub) mark(t Topic, woken []*Watch) []*Watch {
+	for l := h.heads[t]; l != nil; l = h.heads[t] {
+		w := l.watch
+		h.unlink(w)
+		w.fired.Store(true)
+		woken = append(woken, w)
+	}
+	return woken
+}
+
+// fireAll publishes other data and wakes everybody.
+func (h *hub) fireAll(publish func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	var woken []*Watch
 	for t := range h.heads {
-		h.fireOne(t)
+		woken = h.mark(t, woken)
+	}
+	publish()
+	for _, w := range woken {
+		close(w.done)
 	}
 }

@@ -339,3 +339,49 @@ func TestWatchCloseWhileFiring(t *testing.T) {
 		t.Errorf("%d watches, %d topics, %d lengths are left", s.Watches(), len(s.hub.heads), len(s.hub.prefixes))
 	}
 }
+
+// What was read under a watch that has not fired is as new as anything that
+// anybody has read: whoever keeps answers may rely on Fired alone.
+func TestNotFiredMeansNothingNewer(t *testing.T) {
+	s := New()
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	type kept struct {
+		watch *Watch
+		index uint64
+	}
+	var shared atomic.Pointer[kept]
+	for range 2 {
+		group.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				seen, _ := s.Current().KVGet("k")
+				if k := shared.Load(); k != nil && !k.watch.Fired() {
+					if k.index < seen {
+						t.Errorf("kept %d, read %d before", k.index, seen)
+						return
+					}
+					continue
+				}
+				w := s.Watch(TopicKey("k"))
+				index, _ := s.Current().KVGet("k")
+				shared.Store(&kept{w, index})
+			}
+		})
+	}
+	for i := range uint64(20_000) {
+		if i%100 == 0 { // others to be woken first make the moment longer
+			for range 50 {
+				s.Watch(TopicNodes)
+			}
+		}
+		c := &model.Txn{Ops: []model.TxnOp{nodeOp(model.VerbSet, model.Node{Node: "n", Address: fmt.Sprint(i)}), kvOp(model.KVSet, model.KVPair{Key: "k", Flags: i})}}
+		s.Apply([]Entry{{i + 1, mustEncode(t, model.CmdTxn, c)}})
+	}
+	close(stop)
+	group.Wait()
+}
