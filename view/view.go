@@ -66,12 +66,14 @@ type Cache[V any] struct {
 const overhead = 512
 
 type entry[V any] struct {
-	key    string
-	answer atomic.Pointer[Answer[V]]
-	elem   *list.Element // guarded by Cache.mu; nil once evicted
-	size   int           // as counted in Cache.size; guarded by Cache.mu
+	key     string
+	answer  atomic.Pointer[Answer[V]]
+	elem    *list.Element // guarded by Cache.mu
+	size    int           // as counted in Cache.size; guarded by Cache.mu
+	evicted atomic.Bool   // set under Cache.mu, for good
 
-	render sync.Mutex // held by whoever renders; others wait for the result
+	render  sync.Mutex   // held by whoever renders; others wait for the result
+	waiting atomic.Int32 // callers who hold render or wait for it
 }
 
 // New returns a cache of at most limit bytes.
@@ -81,17 +83,18 @@ func New[V any](limit int) *Cache[V] {
 
 // Get returns the answer to the question named by key, which is the newest at
 // the time of the call: the one at hand while its watch has not fired, else
-// what render makes. Of several callers one renders and all get the result.
-// render must take its watch before it reads. The caller must Release the
-// answer, and may keep it as long as it waits for the watch.
+// what render makes. Of several callers one renders and all get the result;
+// errors are not kept. render must take its watch before it reads. The caller
+// must Release the answer, and may keep it as long as it waits for the watch.
 func (c *Cache[V]) Get(key string, render func() (*Answer[V], error)) (*Answer[V], error) {
 	e := c.entry(key)
 	if a := e.fresh(); a != nil {
 		c.hits.Add(1)
 		return a, nil
 	}
+	e.waiting.Add(1)
 	e.render.Lock()
-	defer e.render.Unlock()
+	defer c.leave(e)
 	if a := e.fresh(); a != nil {
 		c.hits.Add(1)
 		return a, nil
@@ -101,17 +104,15 @@ func (c *Cache[V]) Get(key string, render func() (*Answer[V], error)) (*Answer[V
 		return nil, err
 	}
 	c.renders.Add(1)
-	if a.Transient {
-		a.refs.Store(1)
-		return a, nil
-	}
 	a.refs.Store(2) // the cache's and the caller's
 	if old := e.answer.Swap(a); old != nil {
 		old.Release()
 	}
-	c.account(e, len(key)+a.Size+overhead)
+	c.account(e, cost(key)+a.Size)
 	return a, nil
 }
+
+func cost(key string) int { return len(key) + overhead }
 
 // fresh returns the answer at hand, held for the caller, if it is the newest.
 func (e *entry[V]) fresh() *Answer[V] {
@@ -138,23 +139,51 @@ func (c *Cache[V]) entry(key string) *entry[V] {
 }
 
 // account notes the size of an entry and evicts others while there are too
-// many bytes.
+// many bytes. An answer that is larger than the whole cache goes itself.
 func (c *Cache[V]) account(e *entry[V], size int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.elem == nil { // evicted while it was rendered
-		e.drop()
+	if e.evicted.Load() { // while it was rendered
 		return
 	}
 	c.size += size - e.size
 	e.size = size
-	for c.size > c.limit && c.order.Len() > 0 {
-		last := c.order.Back().Value.(*entry[V])
-		c.order.Remove(last.elem)
-		last.elem = nil
-		delete(c.entries, last.key)
-		c.size -= last.size
-		last.drop()
+	if size > c.limit {
+		c.evict(e)
+	}
+	for c.size > c.limit {
+		c.evict(c.order.Back().Value.(*entry[V]))
+	}
+}
+
+// evict forgets an entry; c.mu is held. If callers wait for its rendering, the
+// answer is theirs still, and the last of them drops it.
+func (c *Cache[V]) evict(e *entry[V]) {
+	c.order.Remove(e.elem)
+	delete(c.entries, e.key)
+	c.size -= e.size
+	e.evicted.Store(true)
+	if e.waiting.Load() == 0 {
+		e.drop()
+	}
+}
+
+// leave ends a caller's turn to render. An entry that nothing was rendered for
+// is forgotten, so that questions which fail take no room.
+func (c *Cache[V]) leave(e *entry[V]) {
+	last := e.waiting.Add(-1) == 0
+	e.render.Unlock()
+	if !last || (e.answer.Load() != nil && !e.evicted.Load()) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case e.waiting.Load() > 0: // somebody else's turn now
+	case e.evicted.Load():
+		e.drop()
+	case e.answer.Load() == nil:
+		c.evict(e)
 	}
 }
 
