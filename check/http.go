@@ -21,8 +21,8 @@ const (
 	// must not go unnoticed, and a balancer gets the chance to choose again.
 	keepInterval = 5 * time.Second
 	keepRuns     = 10
-	// connsPerHost is how many connections to one server are kept: as many as
-	// checks of it may run at the same moment.
+	// connsPerHost is how many connections to one server are kept for checks
+	// that share theirs: as many as may run at the same moment.
 	connsPerHost = 64
 )
 
@@ -66,6 +66,7 @@ func (t *transports) close() {
 
 // httpProbe asks for a URL: 2xx is passing, 429 a warning, all else critical.
 type httpProbe struct {
+	direct    *direct // nil when the client is to ask
 	client    http.Client
 	own       *http.Transport // nil when the connections are shared
 	request   *http.Request   // what each request is a copy of
@@ -121,10 +122,32 @@ func (r *Runner) newHTTP(spec *Spec) (*httpProbe, error) {
 	if def.DisableRedirects {
 		p.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	}
+	if p.keep {
+		p.direct = newDirect(req, &r.opt)
+	}
 	return p, nil
 }
 
 func (p *httpProbe) probe(ctx context.Context) (status, output string) {
+	if p.direct != nil {
+		moved := false
+		err := p.direct.ask(ctx, func(resp *http.Response) (ended bool) {
+			moved = p.client.CheckRedirect == nil && resp.StatusCode/100 == 3 && resp.Header.Get("Location") != ""
+			if !moved {
+				status, output, ended = p.judge(resp)
+			}
+			return ended
+		})
+		switch {
+		case err != nil:
+			return model.HealthCritical, err.Error()
+		case !moved:
+			return status, output
+		}
+		// From now on the client asks, which follows.
+		p.direct.close()
+		p.direct = nil
+	}
 	req := p.request.WithContext(ctx)
 	p.runs++
 	req.Close = !p.keep || p.runs%keepRuns == 0
@@ -138,13 +161,20 @@ func (p *httpProbe) probe(ctx context.Context) (status, output string) {
 		return model.HealthCritical, err.Error()
 	}
 	defer resp.Body.Close()
+	status, output, _ = p.judge(resp)
+	return status, output
+}
+
+// judge reads an answer. It tells whether it came to its end.
+func (p *httpProbe) judge(resp *http.Response) (status, output string, ended bool) {
 	body := tail{max: p.outputMax}
 	buffer := p.buffers.Get().(*[]byte)
 	defer p.buffers.Put(buffer)
-	if _, err := io.CopyBuffer(&body, io.LimitReader(resp.Body, bodyMax), *buffer); err != nil {
+	n, err := io.CopyBuffer(&body, io.LimitReader(resp.Body, bodyMax), *buffer)
+	if err != nil {
 		body.Write([]byte("\nread answer: " + err.Error()))
 	}
-	return httpStatus(resp.StatusCode), p.prefix + resp.Status + " Output: " + body.String()
+	return httpStatus(resp.StatusCode), p.prefix + resp.Status + " Output: " + body.String(), err == nil && n < bodyMax
 }
 
 func httpStatus(code int) string {
@@ -158,6 +188,9 @@ func httpStatus(code int) string {
 }
 
 func (p *httpProbe) close() {
+	if p.direct != nil {
+		p.direct.close()
+	}
 	if p.own != nil {
 		p.own.CloseIdleConnections()
 	}

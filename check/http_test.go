@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -100,15 +102,20 @@ func TestHTTP(t *testing.T) {
 		{"refused", model.CheckDefinition{HTTP: "http://10.0.0.2:81/"}, "critical", `Get "http://10.0.0.2:81/": dial tcp 10.0.0.2:81: connect: connection refused`},
 		{"tls to plain", model.CheckDefinition{HTTP: "https://" + server + "/"}, "critical", `Get "https://10.0.0.2:80/": http: server gave HTTP response to HTTPS client`},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				opt, _ := serve(t, handler, false)
-				status, output := makeProbe(t, opt, &tt.def)()
-				if status != tt.status || output != tt.output {
-					t.Errorf("got %s %q, want %s %q", status, output, tt.status, tt.output)
-				}
+		for _, often := range []bool{true, false} { // two ways to do the same
+			t.Run(fmt.Sprintf("%s, often=%v", tt.name, often), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					opt, _ := serve(t, handler, false)
+					if tt.def.Interval = model.Duration(time.Minute); often {
+						tt.def.Interval = model.Duration(time.Second)
+					}
+					status, output := makeProbe(t, opt, &tt.def)()
+					if status != tt.status || output != tt.output {
+						t.Errorf("got %s %q, want %s %q", status, output, tt.status, tt.output)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -163,6 +170,122 @@ func TestHTTPDeadServerIsNoticed(t *testing.T) {
 	})
 }
 
+// TestHTTPServerHangsUp has a server that closes each connection after a
+// while, which must not look like a failure.
+func TestHTTPServerHangsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(1)
+		s := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), IdleTimeout: 2500 * time.Millisecond}
+		go s.Serve(listen(t, network))
+		defer s.Close()
+		opt := Options{Dial: network.Host("10.0.0.1").Dial}
+		probe := makeProbe(t, opt, &model.CheckDefinition{HTTP: "http://" + server, Interval: model.Duration(time.Second)})
+		for i := range 20 {
+			if status, output := probe(); status != "passing" {
+				t.Fatalf("run %d: %s", i, output)
+			}
+			time.Sleep(time.Duration(1+i%4) * time.Second)
+		}
+	})
+}
+
+// TestHTTPHostDisappears has the other end of a kept connection go without a
+// word.
+func TestHTTPHostDisappears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(1)
+		s := &http.Server{Handler: http.NotFoundHandler()}
+		go s.Serve(listen(t, network))
+		defer s.Close()
+		opt := Options{Dial: network.Host("10.0.0.1").Dial}
+		probe := makeProbe(t, opt, &model.CheckDefinition{HTTP: "http://" + server, Interval: model.Duration(time.Second)})
+		probe()
+		network.Isolate("10.0.0.2")
+		begin := time.Now()
+		expect(t, "gone", probe, "critical", `Get "http://10.0.0.2:80": context deadline exceeded`)
+		if d := time.Since(begin); d != 10*time.Second {
+			t.Errorf("noticed after %v", d)
+		}
+		network.Rejoin("10.0.0.2")
+		expect(t, "back", probe, "critical", "404 Not Found")
+	})
+}
+
+// TestHTTPStop ends a check that waits for an answer.
+func TestHTTPStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opt, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+			select {
+			case <-r.Context().Done():
+			case <-time.After(time.Hour):
+			}
+		}, false)
+		opt.Rand = func() float64 { return 0 }
+		r := newRecorder()
+		c := makeCheck(t, opt, &model.CheckDefinition{HTTP: "http://" + server, Interval: model.Duration(time.Second)}, r)
+		c.Start()
+		time.Sleep(5 * time.Second)
+		begin := time.Now()
+		c.Stop()
+		if res, _ := r.take(); time.Since(begin) != 0 || len(res) != 0 {
+			t.Errorf("stopped after %v with %v", time.Since(begin), res)
+		}
+	})
+}
+
+// TestHTTPStrangeAnswers has a server that doesn't quite speak HTTP.
+func TestHTTPStrangeAnswers(t *testing.T) {
+	for _, tt := range []struct{ answer, status, output string }{
+		{"SSH-2.0-OpenSSH\r\n", "critical", "malformed HTTP"},
+		{"", "critical", "EOF"},
+		{"HTTP/1.1 200 OK\r\n", "critical", "EOF"},
+		{"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", "passing", "204 No Content"},
+		{"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "passing", "short\nread answer: unexpected EOF"},
+		{"HTTP/1.0 200 OK\r\n\r\nold", "passing", "Output: old"},
+		{"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nmore", "passing", "200 OK"},
+		{"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", headerMax) + "\r\n\r\n", "critical", "EOF"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			network := memnet.New(1)
+			l := listen(t, network)
+			defer l.Close()
+			go func() {
+				for {
+					conn, err := l.Accept()
+					if err != nil {
+						return
+					}
+					http.ReadRequest(bufio.NewReader(conn))
+					io.WriteString(conn, tt.answer)
+					conn.Close()
+				}
+			}()
+			opt := Options{Dial: network.Host("10.0.0.1").Dial}
+			probe := makeProbe(t, opt, &model.CheckDefinition{HTTP: "http://" + server, Interval: model.Duration(time.Second)})
+			for range 2 {
+				expect(t, tt.answer[:min(30, len(tt.answer))], probe, tt.status, tt.output)
+			}
+		})
+	}
+}
+
+func TestHTTPOverProxy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opt, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.String()) }, false)
+		opt.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse("http://" + server) }
+		probe := makeProbe(t, opt, &model.CheckDefinition{HTTP: "http://far.example/x", Interval: model.Duration(time.Second)})
+		expect(t, "by way of the proxy", probe, "passing", "Output: http://far.example/x")
+	})
+}
+
+func TestHTTPPassword(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opt, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Authorization")) }, false)
+		probe := makeProbe(t, opt, &model.CheckDefinition{HTTP: "http://u:p@" + server, Interval: model.Duration(time.Second)})
+		expect(t, "password", probe, "passing", "Basic dTpw")
+	})
+}
+
 func TestHTTPOverTLS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked string
@@ -178,6 +301,29 @@ func TestHTTPOverTLS(t *testing.T) {
 		opt.TLS = &tls.Config{RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 		if status, output := makeProbe(t, opt, &model.CheckDefinition{HTTP: url, TLSServerName: "example.com"})(); status != "passing" || asked != "example.com" {
 			t.Errorf("server name %q: %s", asked, output)
+		}
+	})
+}
+
+// FuzzAnswer has a server say anything.
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+	f.Add([]byte("HTTP/1.1 302 Found\r\nLocation: /x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := NewRunner(Options{Dial: func(context.Context, string, string) (net.Conn, error) {
+			return &script{Reader: bytes.NewReader(b)}, nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		p, err := r.newHTTP(&Spec{Def: &model.CheckDefinition{HTTP: "http://" + server, DisableRedirects: true}, OutputMaxSize: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.close()
+		if status, output := p.probe(t.Context()); !model.ValidStatus(status) || len(output) > len(b)+200 {
+			t.Errorf("%s %q", status, output)
 		}
 	})
 }

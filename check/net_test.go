@@ -160,6 +160,8 @@ type script struct {
 
 func (s *script) Read(b []byte) (int, error)  { return s.Reader.Read(b) }
 func (s *script) Write(b []byte) (int, error) { return len(b), nil }
+func (s *script) SetDeadline(time.Time) error { return nil }
+func (s *script) Close() error                { return nil }
 
 func loopback(tb testing.TB) net.Listener {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
