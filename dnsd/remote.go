@@ -69,6 +69,7 @@ type follower struct {
 	key    followKey
 	cancel context.CancelFunc
 	asked  atomic.Int64 // when, in ns since 1970
+	used   atomic.Bool  // on the fast path, since lastAsked was called
 
 	first chan struct{} // closed when the first answer, or error, is there
 	now   atomic.Pointer[known]
@@ -96,14 +97,14 @@ func (f *Followers) Ask(ctx context.Context, q *Question, render func(*Facts) *A
 	if k == nil {
 		return nil, fl.err
 	}
-	return k.render(q.Key, render), nil
+	return followed{fl, k, k.render(q.Key, render)}, nil
 }
 
 // maxRendered bounds the answers kept for one question: one a record type and
 // spelling of the domain, and one a configuration.
 const maxRendered = 64
 
-func (k *known) render(key string, render func(*Facts) *Answer) Held {
+func (k *known) render(key string, render func(*Facts) *Answer) *Answer {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	a, ok := k.rendered[key]
@@ -114,17 +115,37 @@ func (k *known) render(key string, render func(*Facts) *Answer) Held {
 		}
 		k.rendered[key] = a
 	}
-	return followed{k, a}
+	return a
 }
 
 type followed struct {
-	k *known
-	a *Answer
+	fl *follower
+	k  *known
+	a  *Answer
 }
 
 func (h followed) Answer() *Answer { return h.a }
-func (h followed) Current() bool   { return !h.k.gone.Load() }
 func (h followed) Release()        {}
+
+// Current is asked before each reply of the fast path, which so keeps the
+// question followed.
+func (h followed) Current() bool {
+	if h.k.gone.Load() {
+		return false
+	}
+	if !h.fl.used.Load() {
+		h.fl.used.Store(true)
+	}
+	return true
+}
+
+// lastAsked is when the question was last asked, on either path.
+func (fl *follower) lastAsked() time.Time {
+	if fl.used.Swap(false) {
+		fl.asked.Store(time.Now().UnixNano())
+	}
+	return time.Unix(0, fl.asked.Load())
+}
 
 // follow finds or begins the following of a question.
 func (f *Followers) follow(q *Question) *follower {
@@ -156,9 +177,10 @@ func (f *Followers) follow(q *Question) *follower {
 
 func (f *Followers) forgetOldest() {
 	var oldest *follower
+	var since time.Time
 	for _, fl := range f.all {
-		if oldest == nil || fl.asked.Load() < oldest.asked.Load() {
-			oldest = fl
+		if asked := fl.lastAsked(); oldest == nil || asked.Before(since) {
+			oldest, since = fl, asked
 		}
 	}
 	delete(f.all, oldest.key)
@@ -188,7 +210,7 @@ func (f *Followers) run(ctx context.Context, fl *follower) {
 	if err != nil {
 		return
 	}
-	for ctx.Err() == nil && time.Since(time.Unix(0, fl.asked.Load())) < followIdle {
+	for ctx.Err() == nil && time.Since(fl.lastAsked()) < followIdle {
 		next, err := f.fetch(ctx, fl, index)
 		switch {
 		case err != nil:
