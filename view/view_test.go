@@ -434,8 +434,7 @@ func TestManyReadersOneWriter(t *testing.T) {
 			readers.Wait()
 			close(stop)
 			writer.Wait()
-			_, _, entries, bytes := c.Stats()
-			if bytes > limit {
+			if _, _, _, bytes := c.Stats(); bytes > limit {
 				t.Errorf("%d bytes are kept", bytes)
 			}
 			for i := range sources { // what is left is the cache's
@@ -446,7 +445,7 @@ func TestManyReadersOneWriter(t *testing.T) {
 			for i := range sources {
 				open += sources[i].open(t)
 			}
-			if _, _, entries, _ = c.Stats(); open != entries {
+			if _, _, entries, _ := c.Stats(); open != entries {
 				t.Errorf("%d watches are open for %d entries", open, entries)
 			}
 		})
