@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	"muster/acl"
@@ -159,20 +160,32 @@ func hasMeta(meta, want map[string]string) bool {
 	return true
 }
 
-// metaKey is a canonical text of a node-meta filter, for the keys of questions.
-func metaKey(meta map[string]string) string {
-	if len(meta) == 0 {
-		return ""
+// questionKey joins parts into a key that no other parts yield: callers choose
+// what is in them, and must not get, or make others get, the answer to another
+// question.
+func questionKey(parts ...string) string {
+	n := 0
+	for _, p := range parts {
+		n += len(p) + 4
 	}
-	pairs := make([]string, 0, len(meta))
-	for k, v := range meta {
-		pairs = append(pairs, k+"\x01"+v)
+	b := make([]byte, 0, n)
+	for _, p := range parts {
+		b = strconv.AppendInt(b, int64(len(p)), 10)
+		b = append(b, ':')
+		b = append(b, p...)
 	}
-	slices.Sort(pairs)
-	return strings.Join(pairs, "\x02")
+	return string(b)
 }
 
-func questionKey(parts ...string) string { return strings.Join(parts, "\x00") }
+// metaKey is a canonical text of a node-meta filter, for the keys of questions.
+func metaKey(meta map[string]string) string {
+	pairs := make([]string, 0, len(meta))
+	for k, v := range meta {
+		pairs = append(pairs, questionKey(k, v))
+	}
+	slices.Sort(pairs)
+	return questionKey(pairs...)
+}
 
 // Nodes asks for the nodes of the catalog.
 func (o *Ops) Nodes(q *Query) Question[[]*model.Node] {
@@ -240,7 +253,7 @@ func (o *Ops) Services(q *Query) Question[model.ServicesList] {
 // Instances asks for the instances of a service that have all of some tags.
 func (o *Ops) Instances(service string, tags []string, q *Query) Question[[]*model.ServiceNode] {
 	return Question[[]*model.ServiceNode]{
-		Key:    questionKey("instances", strings.ToLower(service), strings.Join(tags, "\x01"), q.Near, q.Filter, metaKey(q.NodeMeta)),
+		Key:    questionKey("instances", strings.ToLower(service), questionKey(tags...), q.Near, q.Filter, metaKey(q.NodeMeta)),
 		Topics: serviceTopics(service, q),
 		Floats: none[*model.ServiceNode],
 		Eval: func(v *state.Version) (uint64, []*model.ServiceNode, error) {

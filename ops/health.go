@@ -16,7 +16,7 @@ func (o *Ops) Health(service string, tags []string, passing bool, q *Query) Ques
 		pass = "p"
 	}
 	return Question[[]*model.CheckServiceNode]{
-		Key:    questionKey("health", strings.ToLower(service), strings.Join(tags, "\x01"), pass, q.Near, q.Filter, metaKey(q.NodeMeta)),
+		Key:    questionKey("health", strings.ToLower(service), questionKey(tags...), pass, q.Near, q.Filter, metaKey(q.NodeMeta)),
 		Topics: serviceTopics(service, q),
 		Floats: none[*model.CheckServiceNode],
 		Eval: func(v *state.Version) (uint64, []*model.CheckServiceNode, error) {

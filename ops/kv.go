@@ -64,7 +64,7 @@ func (o *Ops) MayReadKey(token, key string) error { return o.allow(token, acl.Ke
 // KVList asks for all entries below a prefix.
 func (o *Ops) KVList(prefix string) Question[[]*model.KVPair] {
 	return Question[[]*model.KVPair]{
-		Key:    "kv-list\x00" + prefix,
+		Key:    questionKey("kv-list", prefix),
 		Topics: []state.Topic{state.TopicPrefix(prefix)},
 		Floats: none[*model.KVPair],
 		Eval: func(v *state.Version) (uint64, []*model.KVPair, error) {
@@ -80,7 +80,7 @@ func (o *Ops) KVList(prefix string) Question[[]*model.KVPair] {
 // KVKeys asks for the keys below a prefix, cut at a separator.
 func (o *Ops) KVKeys(prefix, separator string) Question[[]string] {
 	return Question[[]string]{
-		Key:    "kv-keys\x00" + prefix + "\x00" + separator,
+		Key:    questionKey("kv-keys", prefix, separator),
 		Topics: []state.Topic{state.TopicPrefix(prefix)},
 		Floats: none[string],
 		Eval: func(v *state.Version) (uint64, []string, error) {

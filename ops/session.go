@@ -146,7 +146,7 @@ func (o *Ops) SessionInfo(id string) Question[[]*model.Session] {
 // Sessions asks for the sessions of a node, or of all ("").
 func (o *Ops) Sessions(node string) Question[[]*model.Session] {
 	return Question[[]*model.Session]{
-		Key:    "sessions\x00" + node,
+		Key:    questionKey("sessions", node),
 		Topics: []state.Topic{state.TopicSessions},
 		Eval: func(v *state.Version) (uint64, []*model.Session, error) {
 			index, list := v.Sessions()
