@@ -186,3 +186,9 @@ func TestClusterReplicates(t *testing.T) {
 		}
 	})
 }
+
+// quiet gives cfg what Open would.
+func quiet(cfg Config) Config {
+	cfg.Logger = hclog.NewNullLogger()
+	return cfg
+}

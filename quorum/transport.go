@@ -30,7 +30,8 @@ type transport struct {
 
 	stop     chan struct{}
 	stopOnce sync.Once
-	wg       sync.WaitGroup
+	wg       sync.WaitGroup // the goroutine of start
+	calls    gate           // calls of TimeoutNow
 }
 
 var errBound = errors.New("bound to a leader")
@@ -68,6 +69,7 @@ func (t *transport) start(r *raft.Raft) {
 // Close stops the messages. Raft calls it when it has stopped.
 func (t *transport) Close() error {
 	t.stopOnce.Do(func() { close(t.stop) })
+	t.calls.close()
 	t.wg.Wait()
 	if c, ok := t.Transport.(interface{ CloseStreams() }); ok {
 		c.CloseStreams() // Close leaves the connections open
@@ -127,14 +129,28 @@ func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, 
 
 // TimeoutNow tells the target to take over. It carries the term in which this
 // server gave up its lease, so that it does nothing if it comes in late.
-func (t *transport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+func (t *transport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args *raft.TimeoutNowRequest, _ *raft.TimeoutNowResponse) error {
 	term := t.lease.handOver()
 	if term == 0 {
 		return errors.New("leadership is not being transferred")
 	}
 	stamped := *args
 	stamped.Addr = strconv.AppendUint(nil, term, 10)
-	return t.Transport.TimeoutNow(id, target, &stamped, resp)
+	// Raft refuses all writes until it has an answer.
+	if !t.calls.enter() {
+		return errClosed
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer t.calls.leave()
+		done <- t.Transport.TimeoutNow(id, target, &stamped, &raft.TimeoutNowResponse{})
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(electionTimeout):
+		return errors.New("no answer")
+	}
 }
 
 // timeoutSelf makes this server's Raft begin an election now.

@@ -1,0 +1,223 @@
+package quorum
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"muster/internal/memnet"
+	"muster/model"
+)
+
+func TestTransferLeadership(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		defer c.close()
+		first := c.leader()
+		second := c.others(first)[1]
+		for _, id := range []string{first.cfg.ID, "s9"} {
+			if err := first.TransferLeadership(id); model.KindOf(err) != model.BadRequest {
+				t.Errorf("transfer to %s: %v", id, err)
+			}
+		}
+		if !first.ReadOK() {
+			t.Error("a transfer that never began ended the lease")
+		}
+		start := time.Now()
+		if err := first.TransferLeadership(second.cfg.ID); err != nil {
+			t.Fatal(err)
+		}
+		if first.ReadOK() || first.IsLeader() {
+			t.Error("the old leader still leads")
+		}
+		if c.leader() != second || time.Since(start) > 200*time.Millisecond {
+			t.Errorf("another leads, or only after %v", time.Since(start))
+		}
+		proposeAll(t, second.Quorum, "x")
+
+		// A leader that closes hands over.
+		start = time.Now()
+		c.stop(second)
+		proposeAll(t, c.leader().Quorum, "y")
+		if d := time.Since(start); d > 200*time.Millisecond {
+			t.Errorf("nobody led for %v", d)
+		}
+	})
+}
+
+// A transfer to a server that can't be reached leaves the leader in office.
+func TestTransferFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		defer c.close()
+		leader := c.leader()
+		dead := c.others(leader)[0]
+		c.net.Isolate(dead.ip)
+		proposeAll(t, leader.Quorum, "x") // which the dead one does not have
+		if err := leader.TransferLeadership(dead.cfg.ID); err == nil {
+			t.Fatal("handed over to a server that can't be reached")
+		}
+		if err := leader.ConfirmRead(t.Context(), false); err != nil {
+			t.Error(err)
+		}
+		if !leader.ReadOK() {
+			t.Error("the other was never told, and yet there is no lease any more")
+		}
+		proposeAll(t, leader.Quorum, "y")
+	})
+}
+
+// Being told to take over counts only in the term in which it was said.
+func TestTransferComesInLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		defer c.close()
+		first := c.leader()
+		slow := c.others(first)[0]
+		time.Sleep(time.Second)
+		c.net.SetLink(first.ip, slow.ip, memnet.Link{Delay: 4 * time.Second})
+		if err := first.TransferLeadership(slow.cfg.ID); err == nil {
+			t.Fatal("the transfer was to fail")
+		}
+		// The message is on its way: no lease in this term.
+		if err := first.ConfirmRead(t.Context(), false); err != nil {
+			t.Error(err)
+		}
+		if first.ReadOK() {
+			t.Error("a lease while another server may take over")
+		}
+		second := c.others(first)[1]
+		time.Sleep(500 * time.Millisecond)
+		if err := first.TransferLeadership(second.cfg.ID); err != nil {
+			t.Fatal(err)
+		}
+		if c.leader(first) != second {
+			t.Fatal("another leads")
+		}
+		term := second.raft.CurrentTerm()
+		time.Sleep(20 * time.Second)
+		if !second.IsLeader() || second.raft.CurrentTerm() != term {
+			t.Error("a late message deposed the leader")
+		}
+	})
+}
+
+func TestMembersChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 1, nil)
+		defer c.close()
+		first := c.servers[0]
+		c.leader()
+		proposeAll(t, first.Quorum, "x")
+		for i := 2; i <= 3; i++ {
+			s := &server{ip: fmt.Sprintf("10.0.0.%d", i), store: memoryStore()}
+			s.cfg = Config{ID: fmt.Sprint("s", i), Address: fmt.Sprintf("%s:%d", s.ip, raftPort), Multiplier: 1}
+			c.servers = append(c.servers, s)
+			c.start(s)
+			if err := first.AddNonVoter(s.cfg.ID, s.cfg.Address); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.WaitApplied(t.Context(), first.AppliedIndex()); err != nil {
+				t.Fatal(err)
+			}
+			if err := first.AddVoter(s.cfg.ID, s.cfg.Address); err != nil {
+				t.Fatal(err)
+			}
+			if err := first.ConfirmRead(t.Context(), false); err != nil || !first.ReadOK() {
+				t.Errorf("with %d voters: %v, %v", i, err, first.ReadOK())
+			}
+		}
+		proposeAll(t, first.Quorum, "y")
+
+		// One of one may lead on its own; one of three may not.
+		c.net.Isolate(first.ip)
+		second := c.leader(first)
+		c.net.Rejoin(first.ip)
+		if err := second.RemoveServer(first.cfg.ID); err != nil {
+			t.Fatal(err)
+		}
+		servers, _, err := second.Configuration()
+		if err != nil || len(servers) != 2 || slices.ContainsFunc(servers, func(s Server) bool { return s.ID == "s1" }) {
+			t.Error(servers, err)
+		}
+
+		// A leader that removes itself gives up.
+		if err := second.RemoveServer(second.cfg.ID); err != nil {
+			t.Fatal(err)
+		}
+		if second.ReadOK() {
+			t.Error("a server that was removed serves reads")
+		}
+		third := c.leader(first, second)
+		proposeAll(t, third.Quorum, "z")
+		if got := third.machine.all(); !slices.Equal(got, []string{"x", "y", "z"}) {
+			t.Error(got)
+		}
+	})
+}
+
+// A follower that was away for too long is sent a snapshot, and knows how far
+// it has come with it.
+func TestSnapshotCatchesUpFollower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, func(_ int, cfg *Config) {
+			cfg.Snapshots = SnapshotPolicy{Threshold: 10, Interval: time.Second, Trailing: 1}
+		})
+		defer c.close()
+		leader := c.leader()
+		away := c.others(leader)[0]
+		c.stop(away)
+		for i := range 100 {
+			proposeAll(t, leader.Quorum, fmt.Sprint(i))
+		}
+		time.Sleep(5 * time.Second)
+		index, err := leader.ReadIndex(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.start(away)
+		if err := away.WaitApplied(t.Context(), index); err != nil {
+			t.Fatal(err)
+		}
+		if got := away.machine; len(got.all()) != 100 || len(got.indexes) > 50 {
+			t.Errorf("%d commands, %d of them from the log", len(got.all()), len(got.indexes))
+		}
+		proposeAll(t, leader.Quorum, "more")
+	})
+}
+
+// Status tells of every change.
+func TestStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		defer c.close()
+		leader := c.leader()
+		status, changed := leader.Status()
+		if !status.Leading || !status.Ready || status.LeaderID != leader.cfg.ID || status.LeaderAddress != leader.cfg.Address {
+			t.Errorf("%+v", status)
+		}
+		time.Sleep(time.Minute)
+		select {
+		case <-changed:
+			t.Error("a change without a cause")
+		default:
+		}
+		c.net.Isolate(leader.ip)
+		<-changed
+		status, changed = leader.Status()
+		if status.Leading || status.Ready || status.LeaderID != "" {
+			t.Errorf("%+v", status)
+		}
+		next := c.leader(leader)
+		c.net.Rejoin(leader.ip)
+		<-changed
+		for status, changed = leader.Status(); status.LeaderID == ""; status, changed = leader.Status() {
+			<-changed
+		}
+		if status.LeaderID != next.cfg.ID {
+			t.Errorf("%+v", status)
+		}
+	})
+}
