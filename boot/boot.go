@@ -5,6 +5,7 @@ package boot
 import (
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,7 @@ import (
 	"muster/relay"
 	"muster/rexec"
 	"muster/state"
+	"muster/watches"
 	"muster/wire"
 )
 
@@ -59,6 +61,8 @@ type Agent struct {
 	rexec          *rexec.Runner // nil unless it is allowed
 	door           *httpd.Door
 	dns            *dnsd.Server // nil where DNS is off
+	api            net.Addr     // where door listens first; nil where HTTP is off
+	watches        *watches.Watches
 
 	// left is closed when somebody asked the agent to leave over the API.
 	left     chan struct{}
@@ -76,6 +80,9 @@ type Loader func() (*config.Config, []string, error)
 // Start builds and starts an agent. What was started before an error is
 // stopped again. load is used when the agent is told to reload.
 func Start(cfg *config.Config, logs *log.Log, load Loader) (_ *Agent, err error) {
+	if err := watches.Check(cfg.Watches); err != nil {
+		return nil, err
+	}
 	a := &Agent{cfg: cfg, log: logs, load: load, left: make(chan struct{})}
 	a.now.Store(cfg)
 	defer func() {
@@ -105,6 +112,7 @@ func Start(cfg *config.Config, logs *log.Log, load Loader) (_ *Agent, err error)
 		{"events", a.startEvents},
 		{"DNS", a.startDNS},
 		{"HTTP", a.startHTTP},
+		{"watches", a.startWatches},
 		{"joining", a.startJoin},
 		{"coordinates", a.startCoordinates},
 	} {

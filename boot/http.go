@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,7 @@ func (a *Agent) startHTTP() error {
 		if err != nil {
 			return err
 		}
+		a.api = cmp.Or(a.api, l.Addr())
 		a.serveHTTP(httpd.Limit(l, a.cfg.HTTP.MaxConnsPerClient))
 	}
 	return nil

@@ -48,6 +48,9 @@ func (a *Agent) reload() error {
 	if err != nil {
 		return err
 	}
+	if err := a.checkWatches(next.Watches); err != nil {
+		return err
+	}
 	if err := a.local.Reload(next.Services, next.Checks); err != nil {
 		return err
 	}
@@ -61,6 +64,9 @@ func (a *Agent) reload() error {
 	}
 	if a.dns != nil {
 		a.dns.SetConfig(dnsConfig(next))
+	}
+	if err := a.watches.Set(next.Watches); err != nil {
+		return err
 	}
 	a.local.SetMeta(nodeMeta(next.Node.Meta))
 	a.local.SetDiscardOutput(next.Check.DiscardOutput)
