@@ -219,6 +219,10 @@ func (noState) close() {}
 // checks that run once a second still come in twenty groups.
 const beat = 50 * time.Millisecond
 
+// quoteMax is how much longer than the captured output an output may be, with
+// the words around it, in bytes.
+const quoteMax = 4096
+
 // A ticker runs a prober at intervals.
 type ticker struct {
 	spec     Spec
@@ -280,7 +284,12 @@ func (t *ticker) run(ctx context.Context) {
 func (t *ticker) once(ctx context.Context) (status, output string) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	return t.prober.probe(ctx)
+	status, output = t.prober.probe(ctx)
+	// The size is that of what is captured. Errors may quote it, and more.
+	if limit := t.spec.OutputMaxSize + quoteMax; len(output) > limit {
+		output = output[:limit]
+	}
+	return status, output
 }
 
 // A threshold holds a state back until there were enough results of its kind

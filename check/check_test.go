@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -43,6 +44,7 @@ func (r *recorder) take() ([]Result, []time.Duration) {
 type fakeProber struct {
 	took   time.Duration
 	status func(n int) string
+	output string
 	runs   int
 	closed bool
 }
@@ -57,6 +59,9 @@ func (p *fakeProber) probe(ctx context.Context) (string, string) {
 	status := model.HealthPassing
 	if p.status != nil {
 		status = p.status(p.runs)
+	}
+	if p.output != "" {
+		return status, p.output
 	}
 	return status, fmt.Sprint("run ", p.runs)
 }
@@ -142,6 +147,17 @@ func TestStopEndsARun(t *testing.T) {
 		time.Sleep(time.Minute)
 		if p.runs != 1 {
 			t.Error("a stopped check ran again")
+		}
+	})
+}
+
+func TestOutputIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		def := &model.CheckDefinition{HTTP: "x", Interval: model.Duration(time.Second)}
+		r, _ := tick(t, def, &fakeProber{output: strings.Repeat("x", 1<<20)}, 0)
+		synctest.Wait()
+		if res, _ := r.take(); len(res) != 1 || len(res[0].Output) > 10<<10 {
+			t.Errorf("%d results", len(res))
 		}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -76,7 +75,7 @@ func (d *direct) ask(ctx context.Context, f func(*http.Response) (ended bool)) e
 	}
 	kept := d.conn != nil
 	resp, stop, err := d.send(ctx)
-	if kept && err != nil && !errors.Is(err, errMalformed) && !errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
+	if kept && err != nil && !errors.As(err, new(malformed)) && !errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
 		// The server has closed the connection meanwhile, as it may.
 		stop()
 		d.close()
@@ -100,9 +99,11 @@ func (d *direct) ask(ctx context.Context, f func(*http.Response) (ended bool)) e
 	return &url.Error{Op: method[:1] + strings.ToLower(method[1:]), URL: d.request.URL.String(), Err: err}
 }
 
-// errMalformed is that of an answer that can't be read. Others come before
+// malformed is the error of an answer that can't be read. Others come before
 // there is any.
-var errMalformed = errors.New("malformed HTTP response")
+type malformed struct{ error }
+
+func (m malformed) Unwrap() error { return m.error }
 
 // send sends the request and returns the header of the answer. stop ends the
 // watch over the context; it is never nil.
@@ -133,7 +134,7 @@ func (d *direct) send(ctx context.Context) (resp *http.Response, stop func() boo
 	for {
 		resp, err := http.ReadResponse(d.read, d.request)
 		if err != nil {
-			return nil, stop, fmt.Errorf("%w: %w", errMalformed, err)
+			return nil, stop, malformed{err}
 		}
 		if resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
 			d.limit.N = headerMax + bodyMax

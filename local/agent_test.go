@@ -129,6 +129,10 @@ func TestTTLCheck(t *testing.T) {
 		if o := a.Check("beat").Output; o != "xxxxxxxxxx ... (captured 10 of 12 bytes)" {
 			t.Errorf("output %q", o)
 		}
+		must(t, a.UpdateTTL("beat", "passing", "a\xff\xfeb"))
+		if o := a.Check("beat").Output; o != "a\uFFFDb" {
+			t.Errorf("output %q", o)
+		}
 		time.Sleep(9 * time.Second)
 		must(t, a.UpdateTTL("beat", "passing", "ok"))
 		time.Sleep(9 * time.Second)

@@ -2,6 +2,7 @@ package local
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"muster/check"
@@ -177,6 +178,8 @@ func (a *Agent) setStatus(e *entry, status, output string) bool {
 	if a.discard {
 		output = ""
 	}
+	// On its way to the catalog it is JSON, and must come back the same.
+	output = strings.ToValidUTF8(output, "\uFFFD")
 	if e.hc.Status == status && e.hc.Output == output {
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -400,30 +401,54 @@ func (s *store) flushed(err error) {
 	s.inFlush = nil
 }
 
-// writeFiles brings files to what they are to say. The states of checks are
-// not worth a sync: without them a check is critical until it is heard of.
+// writers is how many files are written at a time. The disk syncs those of a
+// moment together.
+const writers = 8
+
+// writeFiles brings files to what they are to say.
 func (s *store) writeFiles(files map[string][]byte) error {
-	var errs []error
-	touched := map[string]bool{}
-	for name, content := range files {
-		dir, _ := filepath.Split(name)
-		lasting := strings.TrimSuffix(dir, "/") != statesDir
-		var err error
-		if content == nil {
-			if err = os.Remove(s.path(name)); errors.Is(err, os.ErrNotExist) {
-				err = nil
+	var (
+		names = make(chan string)
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		errs  []error
+	)
+	for range min(writers, len(files)) {
+		wg.Go(func() {
+			for name := range names {
+				if err := s.writeOne(name, files[name]); err != nil {
+					mu.Lock()
+					errs = append(errs, err)
+					mu.Unlock()
+				}
 			}
-		} else {
-			err = writeFile(s.path(name), content, lasting)
-		}
-		if err != nil {
-			errs = append(errs, err)
-		} else if lasting {
-			touched[dir] = true
-		}
+		})
 	}
-	for dir := range touched {
-		errs = append(errs, syncDir(s.path(dir)))
+	touched := map[string]bool{}
+	for name := range files {
+		names <- name
+		touched[path.Dir(name)] = isLasting(name)
+	}
+	close(names)
+	wg.Wait()
+	for dir, lasting := range touched {
+		if lasting {
+			errs = append(errs, syncDir(s.path(dir)))
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// isLasting tells whether a file is worth a sync. The states of checks are not:
+// without them a check is critical until it is heard of.
+func isLasting(name string) bool { return path.Dir(name) != statesDir }
+
+func (s *store) writeOne(name string, content []byte) error {
+	if content != nil {
+		return writeFile(s.path(name), content, isLasting(name))
+	}
+	if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
