@@ -100,14 +100,16 @@ func Ask[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Qu
 		defer t.Stop()
 		timeout = t.C
 	}
-	expired := false
+	expired, seen := false, uint64(0)
 	current := q.Mode == Stale // what is read from now on is as current as asked for
 	for {
 		answer, release, err := a.get(q.MinIndex > 0)
 		if err != nil {
 			return none, Meta{}, err
 		}
-		if q.MinIndex == 0 || answer.Index > q.MinIndex || expired {
+		// An index that goes back tells that a snapshot was restored: what the
+		// caller waits for may never come.
+		if q.MinIndex == 0 || answer.Index > q.MinIndex || answer.Index < seen || expired {
 			value, index := answer.Value, answer.Index
 			release()
 			if current || o.log.ReadOK() {
@@ -121,6 +123,7 @@ func Ask[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Qu
 			current = true
 			continue
 		}
+		seen = answer.Index
 		select {
 		case <-answer.Watch.Done():
 		case <-timeout:
