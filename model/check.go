@@ -113,6 +113,10 @@ func (c *HealthCheck) Clone() *HealthCheck {
 	d := *c
 	d.ServiceTags = slices.Clone(c.ServiceTags)
 	d.Definition.Header = maps.Clone(c.Definition.Header)
+	for k, v := range d.Definition.Header {
+		d.Definition.Header[k] = slices.Clone(v)
+	}
+	d.Definition.ScriptArgs = slices.Clone(c.Definition.ScriptArgs)
 	return &d
 }
 

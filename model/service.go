@@ -138,6 +138,7 @@ func (s *NodeService) Clone() *NodeService {
 	c.Tags = slices.Clone(s.Tags)
 	c.TaggedAddresses = maps.Clone(s.TaggedAddresses)
 	c.Meta = maps.Clone(s.Meta)
+	c.Ports = slices.Clone(s.Ports)
 	if s.Weights != nil {
 		w := *s.Weights
 		c.Weights = &w
