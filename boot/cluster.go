@@ -273,14 +273,16 @@ func (a *Agent) retryJoin(ctx context.Context, pool *gossip.Pool, j *config.Join
 	logger := a.log.Named("agent")
 	ticker := time.NewTicker(max(j.Interval, 10*time.Millisecond))
 	defer ticker.Stop()
-	attempts := 0
+	attempts, joined := 0, false
 	for {
-		if alone(pool) {
+		// That others have found this agent does not mean that they are all
+		// there: it must reach one that it was told of, itself.
+		if !joined || alone(pool) {
 			n, err := pool.Join(j.Retry, true)
 			switch {
 			case n > 0:
 				logger.Info("Joined", "pool", name, "members", n)
-				attempts = 0
+				attempts, joined = 0, true
 			default:
 				attempts++
 				logger.Warn("Could not join, will try again", "pool", name, "retry_interval", j.Interval, "error", err)
