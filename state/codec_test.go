@@ -143,3 +143,27 @@ func TestApplyRefusesWhatItDoesNotKnow(t *testing.T) {
 	expect(t, "nodes", nodeNames(c.v()), "0")
 	expect(t, "applied", c.v().Applied(), 14)
 }
+
+// What cannot be encoded is an error, and spoils nothing for the next.
+func TestEncodeAfterAnError(t *testing.T) {
+	for range 20 {
+		if _, err := Encode(model.CmdTxn, map[string]any{"f": func() {}}); err == nil {
+			t.Fatal("a function was encoded")
+		}
+		if _, err := Pack(make(chan int)); err == nil {
+			t.Fatal("a channel was packed")
+		}
+		var r model.RegisterRequest
+		if err := decode([]byte{0x81, 0xa4, 'N', 'o', 'd', 'e', 0x90}, &r); err == nil {
+			t.Fatal("a list is a name")
+		}
+		want := instanceOn(1, 1)
+		data, err := Pack(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Unpack(data, &r); err != nil || !reflect.DeepEqual(&r, want) {
+			t.Fatalf("got %+v, %v", r, err)
+		}
+	}
+}
