@@ -147,15 +147,15 @@ func TestApplyRefusesWhatItDoesNotKnow(t *testing.T) {
 // What cannot be encoded is an error, and spoils nothing for the next.
 func TestEncodeAfterAnError(t *testing.T) {
 	for range 20 {
-		if _, err := Encode(model.CmdTxn, map[string]any{"f": func() {}}); err == nil {
-			t.Fatal("a function was encoded")
+		if _, err := Encode(model.CmdTxn, map[string]any{"c": 1i}); err == nil {
+			t.Fatal("a complex number was encoded")
 		}
-		if _, err := Pack(make(chan int)); err == nil {
-			t.Fatal("a channel was packed")
+		if _, err := Pack(1i); err == nil {
+			t.Fatal("a complex number was packed")
 		}
 		var r model.RegisterRequest
-		if err := decode([]byte{0x81, 0xa4, 'N', 'o', 'd', 'e', 0x90}, &r); err == nil {
-			t.Fatal("a list is a name")
+		if err := decode([]byte{0x81, 0xa4, 'N', 'o', 'd', 'e', 0xc3}, &r); err == nil {
+			t.Fatal("a bool is a name")
 		}
 		want := instanceOn(1, 1)
 		data, err := Pack(want)
