@@ -222,7 +222,7 @@ func (a *Agent) startLeader() error {
 		Jitter:  jitter,
 		Renewed: sessions.Renew,
 	})
-	peers := leader.NewServers(a.quorum, a.quorum, a.lan, a.id, logger)
+	peers := leader.NewServers(a.quorum, a.lan, a.id, logger)
 	l := leader.Start(a.quorum, logger, catalog, peers, sessions, leader.NewTombstones(a.quorum, a.store, logger))
 	a.leader = l
 	a.onStop(l.Close)

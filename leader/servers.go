@@ -10,6 +10,9 @@ import (
 	"muster/quorum"
 )
 
+// retryServers is how soon a change that failed is tried again.
+const retryServers = 2 * time.Second
+
 // Peers are the servers that agree: quorum.Quorum.
 type Peers interface {
 	Configuration() (servers []quorum.Server, index uint64, err error)
@@ -23,23 +26,19 @@ type Peers interface {
 // with another address is known by its ID. One that failed stays: it may come
 // back, and a majority must not shrink because of a partition.
 type Servers struct {
-	proposer
 	peers   Peers
 	pool    Pool
 	own     string // ID of this server
 	logger  hclog.Logger
-	changed chan struct{}
+	changed chan struct{} // holds a value when a member changed
 }
 
 // NewServers makes the duty.
-func NewServers(log Log, peers Peers, pool Pool, own string, logger hclog.Logger) *Servers {
-	return &Servers{proposer{log}, peers, pool, own, logger, make(chan struct{}, 1)}
+func NewServers(peers Peers, pool Pool, own string, logger hclog.Logger) *Servers {
+	return &Servers{peers, pool, own, logger, make(chan struct{}, 1)}
 }
 
-// Name of the duty.
-func (s *Servers) Name() string { return "servers" }
-
-// Changed tells the duty to look at the members again.
+// Changed tells the duty to look at the members again. It does not wait.
 func (s *Servers) Changed() {
 	select {
 	case s.changed <- struct{}{}:
@@ -47,22 +46,20 @@ func (s *Servers) Changed() {
 	}
 }
 
-// retryServers is how soon a change that failed is tried again.
-const retryServers = 2 * time.Second
-
-// Run reconciles until ctx ends.
+// Run reconciles until ctx ends. A change that is under way then is waited for;
+// it fails as soon as this server no longer leads.
 func (s *Servers) Run(ctx context.Context) {
-	ticker := time.NewTicker(reconcileEvery)
-	defer ticker.Stop()
+	next := time.NewTimer(reconcileEvery)
+	defer next.Stop()
 	for {
-		var again <-chan time.Time
+		wait := reconcileEvery
 		if !s.reconcile(ctx) {
-			again = time.After(retryServers)
+			wait = retryServers
 		}
+		next.Reset(wait)
 		select {
 		case <-s.changed:
-		case <-again:
-		case <-ticker.C:
+		case <-next.C:
 		case <-ctx.Done():
 			return
 		}
@@ -77,34 +74,18 @@ func (s *Servers) reconcile(ctx context.Context) bool {
 		s.logger.Error("could not read who agrees", "error", err)
 		return false
 	}
-	known := map[string]quorum.Server{}
-	for _, server := range servers {
-		known[server.ID] = server
-	}
+	members := s.pool.Members()
 	done := true
-	for _, m := range s.pool.Members() {
-		server, ok := m.Server()
-		if !ok || m.ID() == s.own || ctx.Err() != nil {
+	for i := range members {
+		m := &members[i]
+		if _, ok := m.Server(); !ok || m.ID() == "" || m.ID() == s.own || ctx.Err() != nil {
 			continue
 		}
-		have, agrees := known[m.ID()]
 		switch m.Status {
 		case gossip.StatusAlive:
-			if agrees && have.Address == m.ServerAddr() {
-				continue
-			}
-			s.logger.Info("taking a server in", "server", m.Name, "address", m.ServerAddr())
-			add := s.peers.AddVoter
-			if server.ReadReplica {
-				add = s.peers.AddNonVoter
-			}
-			err = add(m.ID(), m.ServerAddr())
+			err = s.takeIn(m, servers, members)
 		case gossip.StatusLeft:
-			if !agrees {
-				continue
-			}
-			s.logger.Info("taking a server out that left", "server", m.Name)
-			err = s.peers.RemoveServer(m.ID())
+			err = s.takeOut(m, servers)
 		default:
 			continue
 		}
@@ -114,4 +95,52 @@ func (s *Servers) reconcile(ctx context.Context) bool {
 		}
 	}
 	return done
+}
+
+// takeIn has a server that is alive agree with the others.
+func (s *Servers) takeIn(m *gossip.Member, servers []quorum.Server, members []gossip.Member) error {
+	server, _ := m.Server()
+	for _, have := range servers {
+		if have.ID == m.ID() && have.Address == m.ServerAddr() {
+			return nil
+		}
+	}
+	if server.Bootstrap && s.bootstraps(members) {
+		s.logger.Error("two servers have begun a cluster, each its own: restart one without bootstrap and its data", "server", m.Name)
+		return nil
+	}
+	for _, have := range servers {
+		if have.Address == m.ServerAddr() && have.ID != m.ID() && have.ID != s.own {
+			s.logger.Info("taking a server out whose address another one has", "id", have.ID, "address", have.Address)
+			if err := s.peers.RemoveServer(have.ID); err != nil {
+				return err
+			}
+		}
+	}
+	s.logger.Info("taking a server in", "server", m.Name, "address", m.ServerAddr())
+	if server.ReadReplica {
+		return s.peers.AddNonVoter(m.ID(), m.ServerAddr())
+	}
+	return s.peers.AddVoter(m.ID(), m.ServerAddr())
+}
+
+// bootstraps tells whether this server began its cluster alone.
+func (s *Servers) bootstraps(members []gossip.Member) bool {
+	for i := range members {
+		if server, ok := members[i].Server(); ok && members[i].ID() == s.own {
+			return server.Bootstrap
+		}
+	}
+	return false
+}
+
+// takeOut ends the membership of a server that left.
+func (s *Servers) takeOut(m *gossip.Member, servers []quorum.Server) error {
+	for _, have := range servers {
+		if have.ID == m.ID() {
+			s.logger.Info("taking a server out that left", "server", m.Name)
+			return s.peers.RemoveServer(have.ID)
+		}
+	}
+	return nil
 }
