@@ -1,0 +1,174 @@
+// Package tlsx makes the TLS configurations of an agent's doors from files that
+// can be read again while listeners and dialers go on.
+package tlsx
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+)
+
+// Rules are what holds at a door for as long as it exists.
+type Rules struct {
+	// Name is the block of the configuration, which errors begin with.
+	Name string
+	// Protocols are offered to callers and servers (ALPN).
+	Protocols []string
+	// MinVersion is one of crypto/tls; 0 is what that thinks best.
+	MinVersion uint16
+	// CipherSuites are those allowed up to TLS 1.2; none: what crypto/tls
+	// thinks best.
+	CipherSuites []uint16
+	// Serves: somebody listens, so that there must be a certificate.
+	Serves bool
+	// VerifyIncoming: callers must show a certificate of the authorities.
+	VerifyIncoming bool
+	// VerifyOutgoing: connections are made only with TLS, to servers that show
+	// a certificate of the authorities.
+	VerifyOutgoing bool
+	// ServerDomain, when not "", has servers prove that they are
+	// server.DATACENTER.DOMAIN.
+	ServerDomain string
+}
+
+// Door is the certificates and rules of one door. It may be used from several
+// goroutines.
+type Door struct {
+	rules Rules
+	now   atomic.Pointer[state]
+}
+
+// state is replaced as a whole when files are read again.
+type state struct {
+	*Material
+	incoming *tls.Config
+}
+
+// Open reads the files of a door. It fails when they do not suffice for the
+// rules.
+func Open(rules Rules, files Files) (*Door, error) {
+	rules.ServerDomain = strings.ToLower(strings.TrimSuffix(rules.ServerDomain, "."))
+	d := &Door{rules: rules}
+	m, err := d.Read(files)
+	if err != nil {
+		return nil, err
+	}
+	d.Use(m)
+	return d, nil
+}
+
+// Read reads files, which may be other ones than before, for Use. It fails when
+// they do not suffice for the rules, and then nothing has changed.
+func (d *Door) Read(files Files) (*Material, error) {
+	m, err := load(files)
+	if err == nil {
+		err = d.rules.suffices(m)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.rules.Name, err)
+	}
+	return m, nil
+}
+
+// suffices begins with the words that operators know and search for.
+func (r *Rules) suffices(m *Material) error {
+	switch {
+	case r.VerifyIncoming && m.authorities == nil:
+		return errors.New("VerifyIncoming set, and no CA certificate provided!")
+	case r.VerifyIncoming && m.cert == nil:
+		return errors.New("VerifyIncoming set, and no Cert/Key pair provided!")
+	case (r.VerifyOutgoing || r.ServerDomain != "") && m.authorities == nil:
+		return errors.New("VerifyOutgoing set, and no CA certificate provided!")
+	case r.Serves && m.cert == nil:
+		return errors.New("cert_file and key_file are needed to serve it")
+	}
+	return nil
+}
+
+// Use has all handshakes from now on use what Read returned. Connections that
+// exist go on.
+func (d *Door) Use(m *Material) { d.now.Store(&state{m, d.incoming(m)}) }
+
+// HasCertificate tells whether the door can be entered with TLS.
+func (d *Door) HasCertificate() bool { return d.now.Load().HasCertificate() }
+
+// Listener is the configuration for those who accept connections. It follows
+// Use.
+func (d *Door) Listener() *tls.Config {
+	return &tls.Config{
+		NextProtos: d.rules.Protocols,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			s := d.now.Load()
+			if s.cert == nil {
+				return nil, fmt.Errorf("%s: there is no certificate", d.rules.Name)
+			}
+			return s.incoming, nil
+		},
+	}
+}
+
+func (d *Door) incoming(m *Material) *tls.Config {
+	c := d.basic()
+	if m.cert != nil {
+		c.Certificates = []tls.Certificate{*m.cert}
+	}
+	switch {
+	case d.rules.VerifyIncoming:
+		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, m.authorities
+	case d.rules.ServerDomain != "":
+		c.ClientAuth = tls.RequestClientCert // VerifyServer judges it
+	}
+	// Who was let in once must show its certificate again: the authorities may
+	// be others by then.
+	c.SessionTicketsDisabled = c.ClientAuth != tls.NoClientCert
+	return c
+}
+
+// Dialer is the configuration for one connection to a server of a datacenter,
+// nil when it is to be made without TLS.
+func (d *Door) Dialer(datacenter string) *tls.Config {
+	if !d.rules.VerifyOutgoing && d.rules.ServerDomain == "" {
+		return nil
+	}
+	s := d.now.Load()
+	c := d.basic()
+	c.RootCAs = s.authorities
+	c.GetClientCertificate = s.clientCertificate
+	if d.rules.ServerDomain != "" {
+		c.ServerName = d.rules.serverName(datacenter)
+		return c
+	}
+	// Servers have no name that counts, only their certificate does.
+	c.InsecureSkipVerify = true
+	c.VerifyConnection = s.verifyChainOnly
+	return c
+}
+
+// Caller is the configuration for calls to strangers with this agent's
+// certificate. The certificate follows Use; the authorities, which are the
+// system's when there are none, are those of now.
+func (d *Door) Caller(serverName string) *tls.Config {
+	c := d.basic()
+	c.NextProtos = nil
+	c.RootCAs, c.ServerName = d.now.Load().authorities, serverName
+	c.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return d.now.Load().clientCertificate(r)
+	}
+	return c
+}
+
+func (d *Door) basic() *tls.Config {
+	return &tls.Config{MinVersion: d.rules.MinVersion, CipherSuites: d.rules.CipherSuites, NextProtos: d.rules.Protocols}
+}
+
+// clientCertificate shows the certificate to whoever asks, so that the other
+// side logs whose it refused. crypto/tls by itself would show none to those
+// who name other authorities.
+func (m *Material) clientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	if m.cert == nil {
+		return &tls.Certificate{}, nil
+	}
+	return m.cert, nil
+}
