@@ -23,14 +23,15 @@ const (
 	asideSuffix = ".unreadable"
 
 	// Files are written this long after they changed first, or when the journal
-	// has grown to this many bytes.
-	flushDelay   = 10 * time.Second
-	journalLimit = 4 << 20
+	// has grown to this many bytes. A file costs as much as some hundred records,
+	// and most files that change do so again.
+	flushDelay   = 5 * time.Minute
+	journalLimit = 16 << 20
 )
 
 // A store keeps small files. What is asked of it goes into a journal first,
 // where all changes of a moment share one write and one sync; the files follow
-// some seconds later, each at most once for however many changes. After a crash
+// some minutes later, each at most once for however many changes. After a crash
 // the journal makes up for what was not written.
 //
 // A nil store keeps nothing.
