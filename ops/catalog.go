@@ -50,7 +50,7 @@ func (o *Ops) Register(ctx context.Context, token string, r *model.RegisterReque
 	if err := checkName("Node", r.Node); err != nil {
 		return err
 	}
-	if err := permit(authz, acl.Node, r.Node, acl.Write); err != nil {
+	if err := o.permitNode(authz, acl.Node, acl.Write, r.Node, r.ID); err != nil {
 		return err
 	}
 	if s := r.Service; s != nil {
@@ -60,7 +60,7 @@ func (o *Ops) Register(ctx context.Context, token string, r *model.RegisterReque
 		if s.Tags == nil {
 			s.Tags = []string{}
 		}
-		if err := permit(authz, acl.Service, s.Service, acl.Write); err != nil {
+		if err := o.permitInstance(authz, acl.Write, r.Node, s); err != nil {
 			return err
 		}
 	}
@@ -144,10 +144,14 @@ func (o *Ops) Deregister(ctx context.Context, token string, r *model.DeregisterR
 	if r.Node == "" {
 		return model.Errorf(model.Internal, "Must provide node")
 	}
-	if err := o.allow(token, acl.Node, r.Node, acl.Write); err != nil {
+	authz, err := o.acl.Resolve(token)
+	if err != nil {
 		return err
 	}
-	_, err := o.propose(ctx, model.CmdDeregister, r)
+	if err := o.permitNode(authz, acl.Node, acl.Write, r.Node, ""); err != nil {
+		return err
+	}
+	_, err = o.propose(ctx, model.CmdDeregister, r)
 	return err
 }
 

@@ -52,10 +52,14 @@ func (o *Ops) CoordinateUpdate(ctx context.Context, token string, c *model.Coord
 	if err := c.Coord.Validate(); err != nil {
 		return err
 	}
-	if err := o.allow(token, acl.Node, c.Node, acl.Write); err != nil {
+	authz, err := o.acl.Resolve(token)
+	if err != nil {
 		return err
 	}
-	_, err := o.propose(ctx, model.CmdCoordinates, &model.CoordinatesCommand{Updates: []model.Coordinate{*c}})
+	if err := o.permitNode(authz, acl.Node, acl.Write, c.Node, ""); err != nil {
+		return err
+	}
+	_, err = o.propose(ctx, model.CmdCoordinates, &model.CoordinatesCommand{Updates: []model.Coordinate{*c}})
 	return err
 }
 

@@ -38,7 +38,11 @@ func (o *Ops) checkKV(authz acl.Authorizer, op model.KVOp, p *model.KVPair) erro
 	if !op.Writes() {
 		access = acl.Read
 	}
-	if err := permit(authz, acl.Key, p.Key, access); err != nil {
+	if op == model.KVDeleteTree {
+		if err := o.permitTree(authz, p.Key); err != nil {
+			return err
+		}
+	} else if err := permit(authz, acl.Key, p.Key, access); err != nil {
 		return err
 	}
 	if int64(len(p.Value)) > o.limits.KVValue {

@@ -40,7 +40,11 @@ func (o *Ops) SessionCreate(ctx context.Context, token string, s *model.Session)
 	if s.Node == "" {
 		return "", model.Errorf(model.BadRequest, "Must provide Node")
 	}
-	if err := o.allow(token, acl.Session, s.Node, acl.Write); err != nil {
+	authz, err := o.acl.Resolve(token)
+	if err != nil {
+		return "", err
+	}
+	if err := o.permitNode(authz, acl.Session, acl.Write, s.Node, ""); err != nil {
 		return "", err
 	}
 	switch s.Behavior {

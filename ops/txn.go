@@ -18,9 +18,18 @@ func (o *Ops) Txn(ctx context.Context, q *Query, t *model.Txn) (*model.TxnRespon
 	if errs := o.checkTxn(authz, t); len(errs) > 0 {
 		return &model.TxnResponse{Errors: errs}, nil
 	}
+	run := o.writeTxn
 	if t.ReadOnly() {
-		return o.readTxn(ctx, q, t)
+		run = o.readTxn
 	}
+	resp, err := run(ctx, q, t)
+	if err != nil {
+		return nil, err
+	}
+	return &model.TxnResponse{Results: visible(authz, resp.Results), Errors: resp.Errors}, nil
+}
+
+func (o *Ops) writeTxn(ctx context.Context, _ *Query, t *model.Txn) (*model.TxnResponse, error) {
 	result, err := o.propose(ctx, model.CmdTxn, t)
 	if err != nil {
 		return nil, err
@@ -85,14 +94,14 @@ func (o *Ops) checkTxnOp(authz acl.Authorizer, op *model.TxnOp) error {
 		if err := checkName("Node", n.Node); err != nil {
 			return err
 		}
-		return permit(authz, acl.Node, n.Node, accessOf(op.Node.Verb))
+		return o.permitNode(authz, acl.Node, accessOf(op.Node.Verb), n.Node, n.ID)
 	case op.Service != nil:
 		if op.Service.Verb != model.VerbGet {
 			if err := prepareService(&op.Service.Service); err != nil {
 				return err
 			}
 		}
-		return permit(authz, acl.Service, op.Service.Service.Service, accessOf(op.Service.Verb))
+		return o.permitInstance(authz, accessOf(op.Service.Verb), op.Service.Node, &op.Service.Service)
 	case op.Check != nil:
 		c := &op.Check.Check
 		if c.Node == "" {
@@ -103,7 +112,7 @@ func (o *Ops) checkTxnOp(authz acl.Authorizer, op *model.TxnOp) error {
 			return err
 		}
 		c.ServiceTags = tags
-		return permit(authz, acl.Node, c.Node, accessOf(op.Check.Verb))
+		return o.permitNode(authz, acl.Node, accessOf(op.Check.Verb), c.Node, "")
 	case op.Session != nil:
 		if err := checkSessionID(op.Session.Session.ID); err != nil {
 			return err
