@@ -23,11 +23,10 @@ import (
 const headerPool = "X-Muster-Keyring"
 
 func keyringRoutes() []route {
-	var rows []route
-	for method, access := range map[string]acl.Access{"GET": acl.Read, "POST": acl.Write, "PUT": acl.Write, "DELETE": acl.Write} {
-		rows = append(rows, route{method: method, path: "/v1/operator/keyring", place: relay.Server, rule: must(acl.Keyring, access), handle: (*call).keyring})
+	row := func(method string, access acl.Access) route {
+		return route{method: method, path: "/v1/operator/keyring", place: relay.Server, rule: must(acl.Keyring, access), handle: (*call).keyring}
 	}
-	return rows
+	return []route{row("GET", acl.Read), row("POST", acl.Write), row("PUT", acl.Write), row("DELETE", acl.Write)}
 }
 
 // keyringAnswer is what one pool says to a question about keys.

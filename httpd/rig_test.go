@@ -68,6 +68,8 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	return r
 }
 
+const gossipKey = "AAAAAAAAAAAAAAAAAAAAAA=="
+
 // full adds what most tests can do without.
 func full(t testing.TB) func(*Config) {
 	return func(c *Config) {
@@ -76,7 +78,7 @@ func full(t testing.TB) func(*Config) {
 			t.Fatal(err)
 		}
 		c.LAN, err = gossip.Open(gossip.Config{NodeName: "s1", NodeID: opstest.ServerID, Datacenter: "dc1", BindAddr: "10.0.0.1",
-			BindPort: 8301, Transport: transport, Tuning: gossip.Dev()})
+			BindPort: 8301, Transport: transport, Tuning: gossip.Dev(), EncryptKey: gossipKey})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -55,6 +55,20 @@ func TestRoutesAreComplete(t *testing.T) {
 	}
 }
 
+// The header Allow names the methods of a path in the same order each time.
+func TestRoutesHaveAnOrder(t *testing.T) {
+	first := newTable(routes())
+	for range 20 {
+		again := newTable(routes())
+		for _, rt := range routes() {
+			_, _, want := first.find("NONE", rt.path)
+			if _, _, got := again.find("NONE", rt.path); !slices.Equal(got, want) {
+				t.Fatalf("%s: %q, and %q the next time", rt.path, want, got)
+			}
+		}
+	}
+}
+
 // The tokens of the walk.
 const (
 	root    = "root"    // may do everything
@@ -90,6 +104,11 @@ func refused(route, url, body, asks, shows string) example {
 
 func hidden(route, url, asks, shows, hides string) example {
 	return example{route: route, url: url, asks: asks, shows: shows, hides: hides, left: true}
+}
+
+// badKey is a request to do something with a gossip key that is none.
+func badKey(method string) example {
+	return example{route: method + " /v1/operator/keyring", body: `{"Key":"x"}`, asks: "keyring:write", status: 500, shows: "LAN"}
 }
 
 const (
@@ -146,6 +165,8 @@ var examples = slices.Concat([]example{
 	refused("GET /v1/operator/raft/configuration", "", "", "operator:read", opstest.ServerAddress),
 	refused("DELETE /v1/operator/raft/peer", "/v1/operator/raft/peer?id="+opstest.ServerID, "", "operator:write", ""),
 	refused("POST /v1/operator/raft/transfer-leader", "", "", "operator:write", "true"),
+	refused("GET /v1/operator/keyring", "", "", "keyring:read", gossipKey),
+	badKey("POST"), badKey("PUT"), badKey("DELETE"),
 	refused("GET /v1/snapshot", "", "", "acl:write", "\x1f\x8b"),
 	refused("PUT /v1/snapshot", "", "{snapshot}", "acl:write", ""),
 
@@ -228,11 +249,11 @@ type walk struct {
 
 func newWalk(t *testing.T, rt route) *walk {
 	k := &walk{asked: &opstest.Recorder{Authorizer: opstest.DenyAll}}
-	gossip := func(*Config) {}
-	if strings.HasPrefix(rt.path, "/v1/agent/") {
-		gossip = full(t)
+	more := func(*Config) {}
+	if strings.HasPrefix(rt.path, "/v1/agent/") || rt.path == "/v1/operator/keyring" {
+		more = full(t)
 	}
-	k.rig = newRig(t, gossip, withACL(opstest.Tokens{root: acl.AllowAll{}, nobody: k.asked,
+	k.rig = newRig(t, more, withACL(opstest.Tokens{root: acl.AllowAll{}, nobody: k.asked,
 		lacking: opstest.Rule(func(r acl.Resource, _ string, a acl.Access) bool {
 			return r != rt.rule.resource || a != rt.rule.access
 		})}))
@@ -313,7 +334,7 @@ func testUnbuilt(t *testing.T, k *walk, rt route) {
 		w := k.as(token, example{route: rt.method + " " + rt.path})
 		off := w.Code == http.StatusUnauthorized && w.Body.String() == model.TextACLDisabled
 		if !off && (w.Code != http.StatusNotImplemented || !strings.Contains(w.Body.String(), "does not implement "+rt.path)) {
-			t.Errorf("as %s: %d %q; a route that does something needs an example", token, w.Code, w.Body)
+			t.Fatalf("as %s: %d %q; a route that does something needs an example", token, w.Code, w.Body)
 		}
 	}
 	if after := k.trace(); after != before {
