@@ -28,14 +28,14 @@ var ErrUnreachable = errors.New("server cannot be reached")
 // Client sends requests to other agents' ports, over one connection each.
 type Client struct {
 	dial Dial
-	tls  func(address string) *tls.Config // nil: none
+	tls  func(address string) *tls.Config
 
 	mu    sync.Mutex
 	conns map[string]*grpc.ClientConn // by address; guarded by mu
 }
 
-// NewClient makes a client. dial nil is the network; tls, when not nil, gives
-// the configuration for an address.
+// NewClient makes a client. dial nil is the network. tlsFor, when not nil, is
+// asked before each connection for the configuration of TLS; nil is none.
 func NewClient(dial Dial, tlsFor func(address string) *tls.Config) *Client {
 	if dial == nil {
 		d := &net.Dialer{Timeout: 3 * time.Second}
@@ -69,7 +69,11 @@ func (c *Client) open(ctx context.Context, address string) (net.Conn, error) {
 	if err != nil || c.tls == nil {
 		return conn, err
 	}
-	t := tls.Client(conn, c.tls(address))
+	config := c.tls(address)
+	if config == nil {
+		return conn, nil
+	}
+	t := tls.Client(conn, config)
 	if err := t.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, err

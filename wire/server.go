@@ -3,11 +3,11 @@
 package wire
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -22,10 +22,12 @@ import (
 )
 
 // What a connection begins with: gRPC connections with the preface of HTTP/2,
-// Raft's with a byte of their own.
+// Raft's with a byte of their own. Below TLS, which begins with a handshake
+// record, they begin again.
 const (
 	firstGRPC = 'P'
 	firstRaft = 'R'
+	firstTLS  = 0x16
 )
 
 // maxMessage bounds a request or an answer in one piece, in bytes.
@@ -33,7 +35,8 @@ const maxMessage = 64 << 20
 
 func appendUvarint(n uint64) []byte { return binary.AppendUvarint(nil, n) }
 
-// Handler answers what comes from other agents.
+// Handler answers what comes from other agents. Its requests have TLS set when
+// they came that way.
 type Handler interface {
 	http.Handler
 	// ReadIndex returns the index that a follower must have applied to be
@@ -45,9 +48,15 @@ type Handler interface {
 type ServerConfig struct {
 	Listener net.Listener
 	Handler  Handler
-	// TLS, when set, is required of everybody who connects.
+	// TLS, when set, is spoken with those who begin with it.
 	TLS *tls.Config
-	// HandshakeTimeout bounds the time until the first byte.
+	// RequireTLS refuses all others.
+	RequireTLS bool
+	// AllowRaft, when set, returns an error for callers that may not be part of
+	// Raft. peer is nil when they came without TLS.
+	AllowRaft func(peer *tls.ConnectionState) error
+	// HandshakeTimeout bounds the time until it is known what a connection is
+	// for; 0 or less bounds nothing.
 	HandshakeTimeout time.Duration
 	Logger           hclog.Logger
 }
@@ -68,7 +77,7 @@ type Server struct {
 // Serve begins to listen.
 func Serve(cfg ServerConfig) *Server {
 	s := &Server{cfg: cfg, http: newQueue(cfg.Listener.Addr()), raft: newQueue(cfg.Listener.Addr()), conns: map[net.Conn]struct{}{}}
-	s.grpc = grpc.NewServer(grpc.ForceServerCodec(codec{}), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+	s.grpc = grpc.NewServer(grpc.Creds(credsFromSort{}), grpc.ForceServerCodec(codec{}), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}))
 	s.grpc.RegisterService(&serviceDesc, cfg.Handler)
 	s.wg.Go(s.accept)
@@ -120,47 +129,59 @@ func (s *Server) accept() {
 }
 
 // sort gives a connection to whom it is for.
-func (s *Server) sort(c net.Conn) {
-	c.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout))
-	if s.cfg.TLS != nil {
-		t := tls.Server(c, s.cfg.TLS)
-		if err := t.Handshake(); err != nil {
-			s.cfg.Logger.Warn("refused a connection", "from", c.RemoteAddr(), "error", err)
-			c.Close()
-			return
-		}
-		c = t
+func (s *Server) sort(raw net.Conn) {
+	if s.cfg.HandshakeTimeout > 0 {
+		raw.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout))
 	}
-	r := bufio.NewReaderSize(c, 512)
-	first, err := r.Peek(1)
+	c, err := s.identify(raw)
 	if err != nil {
-		c.Close()
+		if !errors.Is(err, errSilent) {
+			s.cfg.Logger.Warn("refused a connection", "from", raw.RemoteAddr(), "error", err)
+		}
+		raw.Close()
 		return
 	}
 	c.SetDeadline(time.Time{})
-	switch first[0] {
+	if c.first == firstRaft {
+		c.r.Discard(1)
+		s.raft.put(c)
+	} else {
+		s.http.put(c)
+	}
+}
+
+// identify finds out who connects, and what for; it refuses who may not.
+func (s *Server) identify(raw net.Conn) (*conn, error) {
+	c, err := peek(raw, nil)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case c.first == firstTLS && s.cfg.TLS != nil:
+		t := tls.Server(c, s.cfg.TLS)
+		if err := t.Handshake(); err != nil {
+			return nil, err
+		}
+		state := t.ConnectionState()
+		if c, err = peek(t, &state); err != nil {
+			return nil, err
+		}
+	case s.cfg.RequireTLS:
+		return nil, errors.New("it does not use TLS")
+	}
+	switch c.first {
 	case firstGRPC:
-		s.http.put(&peeked{c, r})
 	case firstRaft:
-		r.Discard(1)
-		s.raft.put(&peeked{c, r})
+		if s.cfg.AllowRaft == nil {
+			break
+		}
+		if err := s.cfg.AllowRaft(c.peer); err != nil {
+			return nil, fmt.Errorf("Raft is for servers only: %w", err)
+		}
 	default:
-		s.cfg.Logger.Warn("refused a connection that speaks no protocol of this port", "from", c.RemoteAddr())
-		c.Close()
+		return nil, errors.New("it speaks no protocol of this port")
 	}
-}
-
-// peeked is a connection of which a byte was looked at.
-type peeked struct {
-	net.Conn
-	r *bufio.Reader
-}
-
-func (p *peeked) Read(b []byte) (int, error) {
-	if p.r.Buffered() > 0 {
-		return p.r.Read(b)
-	}
-	return p.Conn.Read(b)
+	return c, nil
 }
 
 // queue is a listener that is fed by sort.
@@ -246,6 +267,7 @@ func newHTTP(ctx context.Context, in *Request, body []byte) (*http.Request, erro
 	}
 	r.Header = in.Header
 	r.RequestURI = in.URI
+	r.TLS = peerOf(ctx)
 	r.Body, r.ContentLength = http.NoBody, int64(len(body))
 	if len(body) > 0 {
 		r.Body = &bodyReader{body}
