@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -73,6 +74,9 @@ func (c *call) agentCheckRegister() error {
 	if err := c.mayChangeCheck(def.ServiceID); err != nil {
 		return err
 	}
+	if err := c.mayReplaceCheck(cmp.Or(def.ID, def.Name)); err != nil {
+		return err
+	}
 	if err := c.door.cfg.Local.AddCheck(&def, local.SourceAPI); err != nil {
 		return err
 	}
@@ -85,9 +89,9 @@ func unknownField(name string) error {
 	return model.Errorf(model.BadRequest, "Request decode failed: json: unknown field %q", name)
 }
 
-// ownCheck checks the permission to change a check that may be there.
-func (c *call) ownCheck() error {
-	if check := c.door.cfg.Local.Check(c.name); check != nil {
+// mayReplaceCheck checks the permission to change a check that may be there.
+func (c *call) mayReplaceCheck(id string) error {
+	if check := c.door.cfg.Local.Check(id); check != nil {
 		return c.mayChangeCheck(check.ServiceID)
 	}
 	return nil
@@ -97,7 +101,7 @@ func (c *call) agentCheckDeregister() error {
 	if c.name == "" {
 		return model.Errorf(model.Internal, "CheckID missing")
 	}
-	if err := c.ownCheck(); err != nil {
+	if err := c.mayReplaceCheck(c.name); err != nil {
 		return err
 	}
 	if err := c.door.cfg.Local.RemoveCheck(c.name); err != nil {
@@ -107,7 +111,7 @@ func (c *call) agentCheckDeregister() error {
 }
 
 func (c *call) agentCheckSet(status, output string) error {
-	if err := c.ownCheck(); err != nil {
+	if err := c.mayReplaceCheck(c.name); err != nil {
 		return err
 	}
 	if err := c.door.cfg.Local.UpdateTTL(c.name, status, output); err != nil {

@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -193,7 +194,7 @@ func (c *call) agentServiceRegister() error {
 	if def.Name == "" {
 		return model.Errorf(model.BadRequest, "Missing service name")
 	}
-	if err := c.may(acl.Service, def.Name, acl.Write); err != nil {
+	if err := c.mayRegister(&def); err != nil {
 		return err
 	}
 	replace := c.has("replace-existing-checks") && c.param("replace-existing-checks") != "false"
@@ -201,6 +202,39 @@ func (c *call) agentServiceRegister() error {
 		return err
 	}
 	return c.empty(http.StatusOK)
+}
+
+// sidecarSuffix makes the ID and the name of a sidecar of its service's.
+const sidecarSuffix = "-sidecar-proxy"
+
+// mayRegister checks the permissions for all that a registration touches: the
+// service under its name, the one whose ID it takes, those whose checks it
+// replaces, the one that it is a proxy for, and its sidecar.
+func (c *call) mayRegister(def *model.ServiceDefinition) error {
+	id := cmp.Or(def.ID, def.Name)
+	if err := c.may(acl.Service, def.Name, acl.Write); err != nil {
+		return err
+	}
+	if err := c.mayChangeService(id); err != nil {
+		return err
+	}
+	for _, check := range def.AllChecks() {
+		if err := c.mayReplaceCheck(cmp.Or(check.CheckID, check.ID)); err != nil {
+			return err
+		}
+	}
+	if def.Kind == model.KindConnectProxy && def.Proxy != nil && def.Proxy.DestinationServiceName != "" {
+		if err := c.may(acl.Service, def.Proxy.DestinationServiceName, acl.Write); err != nil {
+			return err
+		}
+	}
+	if def.Connect == nil || def.Connect.SidecarService == nil {
+		return nil
+	}
+	sidecar := *def.Connect.SidecarService
+	sidecar.ID, sidecar.Name = id+sidecarSuffix, cmp.Or(sidecar.Name, def.Name+sidecarSuffix)
+	sidecar.Kind, sidecar.Connect = model.KindConnectProxy, nil // local refuses a sidecar's sidecar
+	return c.mayRegister(&sidecar)
 }
 
 func (c *call) agentServiceDeregister() error {
