@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"runtime"
 )
 
 // A journal holds changes of files that are not made yet. A record is
@@ -112,8 +113,12 @@ func writeFile(path string, content []byte, sync bool) error {
 	return nil
 }
 
-// syncDir makes the names in a folder outlive a crash.
+// syncDir makes the names in a folder outlive a crash, where a folder can be
+// synced.
 func syncDir(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(path)
 	if err != nil {
 		return err
