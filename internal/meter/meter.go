@@ -39,11 +39,14 @@ type Meter struct {
 	memory   *metrics.InmemSink
 	registry *prometheus.Registry // nil: off
 	metrics  *metrics.Metrics
+
+	stop chan struct{} // closed by Close
+	done chan struct{} // closed when watchRuntime has ended
 }
 
 // Start begins to collect.
 func Start(c Config) (*Meter, error) {
-	m := &Meter{memory: metrics.NewInmemSink(interval, keep)}
+	m := &Meter{memory: metrics.NewInmemSink(interval, keep), stop: make(chan struct{}), done: make(chan struct{})}
 	sinks := metrics.FanoutSink{m.memory}
 	if c.PrometheusRetention > 0 {
 		m.registry = prometheus.NewRegistry()
@@ -71,11 +74,28 @@ func Start(c Config) (*Meter, error) {
 	conf := metrics.DefaultConfig(c.Prefix)
 	conf.HostName, conf.EnableHostname = c.Hostname, !c.DisableHostname
 	conf.AllowedPrefixes, conf.BlockedPrefixes, conf.FilterDefault = c.AllowedPrefixes, c.BlockedPrefixes, c.FilterDefault
-	conf.EnableRuntimeMetrics = true
-	conf.ProfileInterval = interval
+	conf.EnableRuntimeMetrics = false // the library would never stop, see watchRuntime
 	var err error
-	m.metrics, err = metrics.NewGlobal(conf, sinks)
-	return m, err
+	if m.metrics, err = metrics.NewGlobal(conf, sinks); err != nil {
+		return nil, err
+	}
+	go m.watchRuntime()
+	return m, nil
+}
+
+// watchRuntime tells the metrics of the Go runtime until Close.
+func (m *Meter) watchRuntime() {
+	defer close(m.done)
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			m.metrics.EmitRuntimeStats()
+		case <-m.stop:
+			return
+		}
+	}
 }
 
 // Prometheus tells whether Gatherer has anything.
@@ -93,5 +113,9 @@ func (m *Meter) Summary() (metrics.MetricsSummary, error) {
 	return v.(metrics.MetricsSummary), nil
 }
 
-// Close sends what is left.
-func (m *Meter) Close() { m.metrics.Shutdown() }
+// Close sends what is left. It must be called once.
+func (m *Meter) Close() {
+	close(m.stop)
+	<-m.done
+	m.metrics.Shutdown()
+}
