@@ -89,6 +89,18 @@ func TestRunAllStopsWhenInterrupted(t *testing.T) {
 	}
 }
 
+// A test whose kit found no ports has not failed: it is run again.
+func TestRunAgainWithoutPorts(t *testing.T) {
+	s := fakeSuite(t, `
+if [ -e began ]; then echo "--- PASS: TestX (0.00s)"; exit; fi
+touch began; echo "panic: freeport: cannot allocate port block"; exit 2`)
+	s.runAll(t.Context(), []string{"api/TestX"}, 1, time.Minute, func(o outcome) {
+		if o.state != passed {
+			t.Errorf("got %s: %s", o.state, o.output)
+		}
+	})
+}
+
 func TestReport(t *testing.T) {
 	l := &lists{passing: map[string]bool{"api/TestOld": true, "api/TestGone": true}}
 	r := newReport(l, false)

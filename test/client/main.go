@@ -197,12 +197,17 @@ var sourceRE = regexp.MustCompile(`^\w+\.go:\d+: `)
 func essence(output string) string {
 	const most = 12
 	var keep []string
+	after := 0 // lines that still belong to the error before
 	for _, line := range strings.Split(output, "\n") {
 		t := strings.TrimSpace(line)
 		wrote := sourceRE.MatchString(t) && !strings.HasPrefix(t, "server.go:")
-		differs := strings.HasPrefix(t, "+") || strings.HasPrefix(t, "-") && !strings.HasPrefix(t, "---")
-		if wrote || differs || strings.HasPrefix(t, "panic:") || strings.HasPrefix(t, "Error:") {
+		differs := strings.HasPrefix(t, "+") && !strings.HasPrefix(t, "+++") || strings.HasPrefix(t, "-") && !strings.HasPrefix(t, "---")
+		if strings.HasPrefix(t, "Error:") {
+			after = 2
+		}
+		if wrote || differs || after > 0 || strings.HasPrefix(t, "panic:") {
 			keep = append(keep, clip(line))
+			after--
 		}
 	}
 	if len(keep) == 0 { // nothing known: the end is most likely to tell
