@@ -3,12 +3,14 @@ package httpd
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/consul/api"
+	"github.com/mitchellh/hashstructure"
 
 	"muster/acl"
 	"muster/local"
@@ -95,16 +97,14 @@ func (c *call) agentService() error {
 		if s == nil {
 			return c.text(http.StatusNotFound, "unknown service ID: "+c.name)
 		}
-		if err := c.may(acl.Service, s.Service, acl.Read); err != nil {
-			return err
-		}
-		a := c.newAgentService(s)
-		b, err := json.Marshal(a)
+		err := c.may(acl.Service, s.Service, acl.Read)
 		if err != nil {
 			return err
 		}
-		sum := sha256.Sum256(b)
-		a.ContentHash = hex.EncodeToString(sum[:8])
+		a := c.newAgentService(s)
+		if a.ContentHash, err = contentHash(a); err != nil {
+			return err
+		}
 		if hash == "" || a.ContentHash != hash {
 			c.w.Header()["X-Consul-Contenthash"] = []string{a.ContentHash}
 			return c.json(a)
@@ -117,6 +117,24 @@ func (c *call) agentService() error {
 			return nil
 		}
 	}
+}
+
+// contentHash is the hash of a service that the original computes, so that a
+// client may go from one to the other while it waits.
+func contentHash(a *agentService) (string, error) {
+	b, err := json.Marshal(a)
+	if err != nil {
+		return "", err
+	}
+	var as api.AgentService
+	if err := json.Unmarshal(b, &as); err != nil {
+		return "", err
+	}
+	sum, err := hashstructure.Hash(&as, nil)
+	if err != nil {
+		return "", err
+	}
+	return strconv.FormatUint(sum, 16), nil
 }
 
 // decodeDefinition reads a definition, whose fields may also be spelled in

@@ -64,7 +64,6 @@ func (c *call) catalogDatacenters() error {
 func (c *call) catalogNodes() error { return askList(c, c.door.cfg.Ops.Nodes(&c.q)) }
 
 func (c *call) catalogServices() error {
-	c.q.Filter = "" // taken, and of no effect on names
 	return ask(c, c.door.cfg.Ops.Services(&c.q))
 }
 

@@ -8,6 +8,7 @@ import (
 
 func (c *call) snapshotSave() error {
 	return c.door.cfg.Ops.SnapshotSave(c.context(), &c.q, func(index uint64) io.Writer {
+		c.setContact(c.door.cfg.Ops.Meta(c.q.Mode))
 		h := c.w.Header()
 		h.Set("Content-Type", "application/x-gzip")
 		h["X-Consul-Index"] = []string{strconv.FormatUint(index, 10)}

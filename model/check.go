@@ -108,6 +108,33 @@ func (d *HealthCheckDefinition) Normalize() {
 	}
 }
 
+// Kind says what kind of check it is (CheckHTTP, ...); "" when nothing tells.
+func (d *HealthCheckDefinition) Kind() string {
+	switch {
+	case d.AliasNode != "" || d.AliasService != "":
+		return CheckAlias
+	case d.TTL != 0:
+		return CheckTTL
+	case d.DockerContainerID != "":
+		return CheckDocker
+	case len(d.ScriptArgs) > 0:
+		return CheckScript
+	case d.HTTP != "":
+		return CheckHTTP
+	case d.GRPC != "":
+		return CheckGRPC
+	case d.TCP != "":
+		return CheckTCP
+	case d.UDP != "":
+		return CheckUDP
+	case d.H2PING != "":
+		return CheckH2Ping
+	case d.OSService != "":
+		return CheckOSService
+	}
+	return ""
+}
+
 // Clone returns a copy that can be modified.
 func (c *HealthCheck) Clone() *HealthCheck {
 	d := *c
@@ -126,7 +153,7 @@ func (c *HealthCheck) Same(o *HealthCheck) bool {
 		c.Notes == o.Notes && c.Output == o.Output && c.ServiceID == o.ServiceID && c.ServiceName == o.ServiceName &&
 		c.Type == o.Type && c.Interval == o.Interval && c.Timeout == o.Timeout && c.ExposedPort == o.ExposedPort &&
 		c.PeerName == o.PeerName && slices.Equal(c.ServiceTags, o.ServiceTags) &&
-		reflect.DeepEqual(c.Definition, o.Definition)
+		reflect.DeepEqual(&c.Definition, &o.Definition)
 }
 
 // Worse returns the worse of two states.

@@ -155,7 +155,7 @@ func (s *NodeService) Same(o *NodeService) bool {
 	}
 	return slices.Equal(s.Tags, o.Tags) && maps.Equal(s.Meta, o.Meta) &&
 		maps.Equal(s.TaggedAddresses, o.TaggedAddresses) && slices.Equal(s.Ports, o.Ports) &&
-		reflect.DeepEqual(s.Connect, o.Connect) && reflect.DeepEqual(s.Proxy, o.Proxy)
+		reflect.DeepEqual(&s.Connect, &o.Connect) && reflect.DeepEqual(&s.Proxy, &o.Proxy)
 }
 
 // IsZero tells whether nothing is configured.

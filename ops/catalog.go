@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"net"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,7 +107,7 @@ func prepareService(s *model.NodeService) error {
 	if ip := net.ParseIP(s.Address); ip != nil && ip.IsUnspecified() {
 		return model.Errorf(model.Internal, "Invalid service address")
 	}
-	if s.Weights == nil {
+	if s.Weights == nil || *s.Weights == (model.Weights{}) {
 		s.Weights = &model.Weights{Passing: 1, Warning: 1}
 	}
 	return nil
@@ -136,6 +137,9 @@ func prepareCheck(c *model.HealthCheck, node string) error {
 		c.ServiceTags = []string{}
 	}
 	c.Definition.Normalize()
+	if c.Type == "" {
+		c.Type = c.Definition.Kind()
+	}
 	return nil
 }
 
@@ -216,17 +220,25 @@ func (o *Ops) Nodes(q *Query) Question[[]*model.Node] {
 // Services asks for the names of the services and the tags of each.
 func (o *Ops) Services(q *Query) Question[model.ServicesList] {
 	topics := []state.Topic{state.TopicServices}
-	if len(q.NodeMeta) > 0 {
+	if len(q.NodeMeta) > 0 || q.Filter != "" {
 		topics = append(topics, state.TopicNodes)
 	}
 	return Question[model.ServicesList]{
-		Key:    questionKey("services", metaKey(q.NodeMeta)),
+		Key:    questionKey("services", q.Filter, metaKey(q.NodeMeta)),
 		Topics: topics,
 		Eval: func(v *state.Version) (uint64, model.ServicesList, error) {
 			out := model.ServicesList{}
+			// An expression about anything else than instances has no effect,
+			// as it had none when this question knew no filters.
+			eval, _ := evaluator(reflect.TypeFor[*model.ServiceNode](), q.Filter)
 			v.EachInstance(func(n *model.Node, s *model.NodeService) bool {
 				if !hasMeta(n.Meta, q.NodeMeta) {
 					return true
+				}
+				if eval != nil {
+					if ok, err := eval.Evaluate(model.NewServiceNode(n, s)); err != nil || !ok {
+						return true
+					}
 				}
 				tags, ok := out[s.Service]
 				if !ok {
