@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	"muster/httpd"
 	"muster/internal/log"
 	"muster/internal/meter"
+	"muster/internal/tlsx"
 	"muster/internal/version"
 	"muster/leader"
 	"muster/local"
@@ -43,12 +45,15 @@ type Agent struct {
 	// reloading is held by whoever reloads.
 	reloading sync.Mutex
 
+	rpcTLS  *tlsx.Door // certificates of the port between agents
+	webTLS  *tlsx.Door // those of HTTPS
 	client  *wire.Client
 	port    *wire.Server // nil on clients
 	inbound inbound
 	store   *state.Store                // nil on clients
 	quorum  *quorum.Quorum              // nil on clients
 	pool    atomic.Pointer[gossip.Pool] // lan, for those who may come before it
+	poolWAN atomic.Pointer[gossip.Pool] // wan, likewise
 	lan     *gossip.Pool
 	wan     *gossip.Pool // nil on clients and where the WAN pool is off
 	ops     *ops.Ops
@@ -80,6 +85,9 @@ type Loader func() (*config.Config, []string, error)
 // Start builds and starts an agent. What was started before an error is
 // stopped again. load is used when the agent is told to reload.
 func Start(cfg *config.Config, logs *log.Log, load Loader) (_ *Agent, err error) {
+	if err := refuse(cfg); err != nil {
+		return nil, err
+	}
 	if err := watches.Check(cfg.Watches); err != nil {
 		return nil, err
 	}
@@ -102,6 +110,7 @@ func Start(cfg *config.Config, logs *log.Log, load Loader) (_ *Agent, err error)
 		start func() error
 	}{
 		{"metrics", a.startMeter},
+		{"TLS", a.startTLS},
 		{"server port", a.startWire},
 		{"state", a.startState},
 		{"gossip", a.startGossip},
@@ -147,7 +156,11 @@ func (a *Agent) onStop(f func()) { a.stops = append(a.stops, f) }
 
 func (a *Agent) startMeter() error {
 	t := a.cfg.Telemetry
-	m, err := meter.Start(meter.Config{Prefix: t.Prefix, Hostname: a.cfg.Node.Name, DisableHostname: t.DisableHostname,
+	host, err := os.Hostname()
+	if err != nil {
+		host = a.cfg.Node.Name
+	}
+	m, err := meter.Start(meter.Config{Prefix: t.Prefix, Hostname: host, DisableHostname: t.DisableHostname,
 		PrometheusRetention: t.PrometheusRetention, AllowedPrefixes: t.AllowedPrefixes, BlockedPrefixes: t.BlockedPrefixes,
 		FilterDefault: t.FilterDefault, StatsdAddr: t.StatsdAddr, StatsiteAddr: t.StatsiteAddr})
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 // startWire opens the port between agents, on a server, and the way to those
 // of others.
 func (a *Agent) startWire() error {
-	a.client = wire.NewClient(nil, nil)
+	a.client = wire.NewClient(nil, a.dialTLS)
 	a.onStop(a.client.Close)
 	if !a.cfg.Server {
 		return nil
@@ -35,6 +35,7 @@ func (a *Agent) startWire() error {
 		return err
 	}
 	a.port = wire.Serve(wire.ServerConfig{Listener: l, Handler: &a.inbound, HandshakeTimeout: a.cfg.RPC.HandshakeTimeout,
+		TLS: a.rpcTLS.Listener(), RequireTLS: a.cfg.TLS.InternalRPC.VerifyIncoming, AllowRaft: a.allowRaft,
 		Logger: a.log.Named("agent.rpc")})
 	a.onStop(a.port.Close)
 	return nil

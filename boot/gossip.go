@@ -30,6 +30,7 @@ func (a *Agent) startGossip() error {
 		return err
 	}
 	a.wan = wan
+	a.poolWAN.Store(wan)
 	a.running.Go(func() { drain(wan.Events()) })
 	a.onStop(func() { wan.Close() })
 	return nil
@@ -51,6 +52,7 @@ func (a *Agent) poolConfig(p *config.Pool, wan bool) gossip.Config {
 		ReconnectTimeout: p.ReconnectTimeout, AdvertiseReconnectTimeout: a.cfg.Gossip.AdvertisedReconnectTimeout,
 		DisableCoordinates: a.cfg.DisableCoordinates, RejoinAfterLeave: a.cfg.Leave.RejoinAfterLeave,
 		AcceptPlain: !a.cfg.Gossip.VerifyIncoming, SendPlain: !a.cfg.Gossip.VerifyOutgoing,
+		TLS:          a.rpcTLS.HasCertificate(),
 		AllowedCIDRs: texts(p.AllowedCIDRs), Logger: a.log.Named("agent"),
 	}
 	if len(a.cfg.Gossip.Key) > 0 {

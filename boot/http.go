@@ -32,7 +32,7 @@ func (a *Agent) startHTTP() error {
 		TranslateWAN: a.cfg.RPC.TranslateWANAddrs,
 		DefaultToken: func() string { return a.cfg.ACL.Tokens.Default },
 	})
-	forwarded := a.door.Forwarded()
+	forwarded := a.guarded(a.door.Forwarded())
 	a.inbound.door.Store(&forwarded)
 	for _, e := range a.cfg.HTTP.Addrs {
 		l, err := listen(e, a.cfg.HTTP.Socket)
@@ -40,7 +40,14 @@ func (a *Agent) startHTTP() error {
 			return err
 		}
 		a.api = cmp.Or(a.api, l.Addr())
-		a.serveHTTP(httpd.Limit(l, a.cfg.HTTP.MaxConnsPerClient))
+		a.serveHTTP(httpd.Limit(l, a.cfg.HTTP.MaxConnsPerClient), false)
+	}
+	for _, e := range a.cfg.HTTP.TLSAddrs {
+		l, err := listen(e, a.cfg.HTTP.Socket)
+		if err != nil {
+			return err
+		}
+		a.serveHTTP(httpd.Limit(l, a.cfg.HTTP.MaxConnsPerClient), true)
 	}
 	return nil
 }
@@ -58,15 +65,25 @@ func networks(prefixes []netip.Prefix) []httpd.Network {
 
 // serveHTTP serves one listener until the agent stops. Requests under way,
 // blocked queries above all, are then cut off.
-func (a *Agent) serveHTTP(l net.Listener) {
+func (a *Agent) serveHTTP(l net.Listener, secure bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &http.Server{
 		Handler: a.door, MaxHeaderBytes: a.cfg.HTTP.MaxHeaderBytes, ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog:    a.log.Standard("agent.http"),
 	}
+	serve, name := s.Serve, "HTTP"
+	if secure {
+		name = "HTTPS"
+		s.TLSConfig = a.webTLS.Listener()
+		// The time for the header is that for the handshake, too.
+		if t := a.cfg.HTTP.TLSHandshakeTimeout; t > 0 {
+			s.ReadHeaderTimeout = t
+		}
+		serve = func(l net.Listener) error { return s.ServeTLS(l, "", "") }
+	}
 	a.running.Go(func() {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 			a.log.Named("agent.http").Error("could not go on serving", "address", l.Addr(), "error", err)
 		}
 	})
@@ -79,7 +96,7 @@ func (a *Agent) serveHTTP(l net.Listener) {
 			s.Close()
 		}
 	})
-	a.log.Named("agent").Info("Started HTTP server", "address", l.Addr().String(), "network", l.Addr().Network())
+	a.log.Named("agent").Info("Started "+name+" server", "address", l.Addr().String(), "network", l.Addr().Network())
 }
 
 // listen opens an address. A socket file that nobody listens on any more is

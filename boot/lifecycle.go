@@ -51,6 +51,10 @@ func (a *Agent) reload() error {
 	if err := a.checkWatches(next.Watches); err != nil {
 		return err
 	}
+	useTLS, err := a.readTLS(next)
+	if err != nil {
+		return err
+	}
 	if err := a.local.Reload(next.Services, next.Checks); err != nil {
 		return err
 	}
@@ -68,6 +72,7 @@ func (a *Agent) reload() error {
 	if err := a.watches.Set(next.Watches); err != nil {
 		return err
 	}
+	useTLS()
 	a.local.SetMeta(nodeMeta(next.Node.Meta))
 	a.local.SetDiscardOutput(next.Check.DiscardOutput)
 	for _, c := range config.Diff(a.config(), next) {

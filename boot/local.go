@@ -3,7 +3,6 @@ package boot
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -24,7 +23,7 @@ func (a *Agent) startLocal() error {
 		NodeID: a.id, NodeName: c.Node.Name, Datacenter: c.Datacenter, Address: c.RPC.Advertise.Addr().String(),
 		TaggedAddresses: c.Node.TaggedAddresses, Meta: nodeMeta(c.Node.Meta), Locality: c.Node.Locality, DataDir: c.DataDir,
 		Catalog:     catalog{a},
-		Checks:      check.Options{TLS: &tls.Config{}, Mirror: mirror{a}},
+		Checks:      check.Options{TLS: a.checkTLS(), Mirror: mirror{a}},
 		Logger:      a.log.Named("agent"),
 		ClusterSize: func() int { return len(a.lan.Members()) },
 

@@ -29,6 +29,7 @@ func (b *builder) security(c *Config) {
 	c.TLS = TLS{
 		ServerName:           b.textOr("server_name", c.Node.Name),
 		VerifyServerHostname: b.flag("tls.internal_rpc.verify_server_hostname"),
+		AutoEncrypt:          b.flag("auto_encrypt.tls"),
 		InternalRPC:          b.door("tls.internal_rpc", true),
 		HTTPS:                b.door("tls.https", true),
 		GRPC:                 b.door("tls.grpc", false),

@@ -336,6 +336,8 @@ type TLS struct {
 	GRPC        TLSDoor
 	// VerifyServerHostname: servers must prove to be server.<dc>.<domain>.
 	VerifyServerHostname bool
+	// AutoEncrypt: this client is to get its certificate from the servers.
+	AutoEncrypt bool
 }
 
 // TLSDoor is the certificates and rules of one door.

@@ -96,7 +96,6 @@ func Options() []Option {
 // Reasons why an option has no effect, shared by several rows.
 const (
 	noACL      = "access control is not enforced yet"
-	noTLS      = "encryption between agents and HTTPS are not there yet"
 	noMesh     = "there is no service mesh yet"
 	noUI       = "the web page is not there yet"
 	noSink     = "metrics are only offered to those who fetch them"

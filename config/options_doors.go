@@ -65,8 +65,8 @@ func uiOptions() []Option {
 func limitOptions() []Option {
 	return []Option{
 		{Key: "limits.http_max_conns_per_client", Type: Int, Default: "200", Reload: true, Mark: Modern, Name: "HTTPMaxConnsPerClient", Doc: "HTTP connections from one address; 0 or less for no limit."},
-		{Key: "limits.https_handshake_timeout", Type: Duration, Default: "5s", Mark: Modern, Idle: noTLS, Name: "HTTPSHandshakeTimeout", Doc: "Time for the TLS handshake of HTTPS."},
-		{Key: "limits.rpc_handshake_timeout", Type: Duration, Default: "5s", Mark: Modern, Idle: noTLS, Name: "RPCHandshakeTimeout", Doc: "Time for the handshake between agents."},
+		{Key: "limits.https_handshake_timeout", Type: Duration, Default: "5s", Mark: Modern, Name: "HTTPSHandshakeTimeout", Doc: "Time for the TLS handshake of HTTPS."},
+		{Key: "limits.rpc_handshake_timeout", Type: Duration, Default: "5s", Mark: Modern, Name: "RPCHandshakeTimeout", Doc: "Time for the handshake between agents."},
 		{Key: "limits.rpc_client_timeout", Type: Duration, Default: "60s", Reload: true, Mark: Newer, Idle: noFixed, Name: "RPCClientTimeout", Doc: "Time a client waits for a server's answer that does not block."},
 		{Key: "limits.rpc_rate", Type: Float, Default: "-1", Reload: true, Mark: Modern, Idle: noRate, Name: "RPCRateLimit", Doc: "Requests per second that this agent sends to servers; -1 for no limit."},
 		{Key: "limits.rpc_max_burst", Type: Int, Default: "1000", Reload: true, Mark: Modern, Idle: noRate, Name: "RPCMaxBurst", Doc: "Requests above limits.rpc_rate in a row."},

@@ -11,7 +11,7 @@ func serviceOptions() []Option {
 		{Key: "discard_check_output", Type: Bool, Reload: true, Doc: "Keep no output of checks."},
 		{Key: "enable_script_checks", Flag: "enable-script-checks", Type: Bool, Name: "EnableRemoteScriptChecks", Doc: "Checks may run programs, those registered over the API too."},
 		{Key: "enable_local_script_checks", Flag: "enable-local-script-checks", Type: Bool, Doc: "Checks in files may run programs."},
-		{Key: "enable_agent_tls_for_checks", Type: Bool, Mark: Modern, Idle: noTLS, Doc: "HTTP and gRPC checks show the agent's certificate."},
+		{Key: "enable_agent_tls_for_checks", Type: Bool, Mark: Modern, Doc: "HTTP and gRPC checks show the agent's certificate."},
 	}
 }
 

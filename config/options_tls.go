@@ -2,25 +2,30 @@ package config
 
 func tlsOptions() []Option {
 	all := []Option{
-		{Key: "server_name", Type: String, Idle: noTLS, Doc: "Name in this agent's certificate; the node's name by default."},
-		{Key: "tls.internal_rpc.verify_server_hostname", Type: Bool, Mark: Newer, Idle: noTLS, Name: "TLS.InternalRPC.VerifyServerHostname", Doc: "Servers must prove to be server.DATACENTER.DOMAIN; implies verify_outgoing."},
+		{Key: "server_name", Type: String, Doc: "Name that checks with the agent's certificate expect of who is checked; the node's name by default."},
+		{Key: "tls.internal_rpc.verify_server_hostname", Type: Bool, Mark: Newer, Name: "TLS.InternalRPC.VerifyServerHostname", Doc: "Servers must prove to be server.DATACENTER.DOMAIN; implies verify_outgoing."},
 		{Key: "tls.grpc.use_auto_cert", Type: Bool, Mark: Newer, Idle: noMesh, Name: "TLS.GRPC.UseAutoCert", Doc: "Use the certificate that the servers gave for gRPC."},
 	}
-	for _, s := range []struct{ key, name, of string }{
-		{"tls.defaults", "TLS.Defaults", "all doors"}, {"tls.internal_rpc", "TLS.InternalRPC", "the port between agents"},
-		{"tls.https", "TLS.HTTPS", "HTTPS"}, {"tls.grpc", "TLS.GRPC", "gRPC"},
+	for _, s := range []struct{ key, name, of, idle string }{
+		{"tls.defaults", "TLS.Defaults", "all doors", ""}, {"tls.internal_rpc", "TLS.InternalRPC", "the port between agents", ""},
+		{"tls.https", "TLS.HTTPS", "HTTPS", ""}, {"tls.grpc", "TLS.GRPC", "gRPC", noMesh},
 	} {
 		all = append(all, []Option{
-			{Key: s.key + ".ca_file", Type: String, Reload: true, Mark: Newer, Idle: noTLS, Name: s.name + ".CAFile", Doc: "Certificates of authorities, for " + s.of + "."},
-			{Key: s.key + ".ca_path", Type: String, Reload: true, Mark: Newer, Idle: noTLS, Name: s.name + ".CAPath", Doc: "Folder with certificates of authorities, for " + s.of + "."},
-			{Key: s.key + ".cert_file", Type: String, Reload: true, Mark: Newer, Idle: noTLS, Name: s.name + ".CertFile", Doc: "Certificate of this agent, for " + s.of + "."},
-			{Key: s.key + ".key_file", Type: String, Reload: true, Mark: Newer, Secret: true, Idle: noTLS, Name: s.name + ".KeyFile", Doc: "Key of the certificate, for " + s.of + "."},
-			{Key: s.key + ".tls_min_version", Type: String, Mark: Newer, Idle: noTLS, Name: s.name + ".TLSMinVersion", Doc: "Oldest version of TLS: TLSv1_0 to TLSv1_3, TLSv1_2 by default; for " + s.of + "."},
-			{Key: s.key + ".tls_cipher_suites", Type: String, Mark: Newer, Idle: noTLS, Name: s.name + ".CipherSuites", Doc: "Cipher suites, with commas, for " + s.of + "."},
-			{Key: s.key + ".verify_incoming", Type: Bool, Mark: Newer, Idle: noTLS, Name: s.name + ".VerifyIncoming", Doc: "Callers need a certificate of these authorities, for " + s.of + "."},
+			{Key: s.key + ".ca_file", Type: String, Reload: true, Mark: Newer, Idle: s.idle, Name: s.name + ".CAFile", Doc: "Certificates of authorities, for " + s.of + "."},
+			{Key: s.key + ".ca_path", Type: String, Reload: true, Mark: Newer, Idle: s.idle, Name: s.name + ".CAPath", Doc: "Folder with certificates of authorities, for " + s.of + "."},
+			{Key: s.key + ".cert_file", Type: String, Reload: true, Mark: Newer, Idle: s.idle, Name: s.name + ".CertFile", Doc: "Certificate of this agent, for " + s.of + "."},
+			{Key: s.key + ".key_file", Type: String, Reload: true, Mark: Newer, Secret: true, Idle: s.idle, Name: s.name + ".KeyFile", Doc: "Key of the certificate, for " + s.of + "."},
+			{Key: s.key + ".tls_min_version", Type: String, Mark: Newer, Idle: s.idle, Name: s.name + ".TLSMinVersion", Doc: "Oldest version of TLS: TLSv1_0 to TLSv1_3, TLSv1_2 by default; for " + s.of + "."},
+			{Key: s.key + ".tls_cipher_suites", Type: String, Mark: Newer, Idle: s.idle, Name: s.name + ".CipherSuites", Doc: "Cipher suites, with commas, for " + s.of + "."},
+			{Key: s.key + ".verify_incoming", Type: Bool, Mark: Newer, Idle: s.idle, Name: s.name + ".VerifyIncoming", Doc: "Callers need a certificate of these authorities, for " + s.of + "."},
 		}...)
-		if s.key == "tls.defaults" || s.key == "tls.internal_rpc" || s.key == "tls.https" {
-			all = append(all, Option{Key: s.key + ".verify_outgoing", Type: Bool, Mark: Newer, Idle: noTLS, Name: s.name + ".VerifyOutgoing", Doc: "Connect only with TLS, to certificates of these authorities."})
+		outgoing := Option{Key: s.key + ".verify_outgoing", Type: Bool, Mark: Newer, Name: s.name + ".VerifyOutgoing", Doc: "Connect only with TLS, to certificates of these authorities."}
+		switch s.key {
+		case "tls.https":
+			outgoing.Moot = "agents call each other on the port between agents only"
+			fallthrough
+		case "tls.defaults", "tls.internal_rpc":
+			all = append(all, outgoing)
 		}
 	}
 	all = append(all, deprecated(map[string]string{
