@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -138,7 +139,7 @@ func (c *Client) ReadIndex(ctx context.Context, address string, consistent bool)
 func explain(err error) error {
 	s, ok := status.FromError(err)
 	if ok && s.Code() == codes.Unavailable && connectFailed(s.Message()) {
-		return errors.Join(ErrUnreachable, err)
+		return fmt.Errorf("%w: %s", ErrUnreachable, s.Message())
 	}
 	return err
 }
