@@ -12,6 +12,12 @@ import (
 // maxFilterLen is how long a filter expression may be, in bytes.
 const maxFilterLen = 8 << 10
 
+// maxFilterSteps bounds the work of reading one: it grows exponentially with
+// the depth of parentheses, and "((((((" alone would keep a processor busy for
+// half a minute. This many steps take a twentieth of a second, and are enough
+// for five levels.
+const maxFilterSteps = 500_000
+
 // filter returns the items that satisfy an expression, in a new list; without
 // an expression, the list itself.
 func filter[T any](list []T, expr string) ([]T, error) {
@@ -60,11 +66,25 @@ func FilterMap[T any](m map[string]T, expr string) (map[string]T, error) {
 	return out, nil
 }
 
+// tryReading is an error if an expression takes too much work to read, or
+// can't be read at all.
+func tryReading(expr string) error {
+	if strings.Count(expr, "(") < 2 {
+		return nil // linear
+	}
+	_, err := bexpr.Parse("", []byte(expr), bexpr.MaxExpressions(maxFilterSteps))
+	return err
+}
+
 func evaluator(typ reflect.Type, expr string) (*bexpr.Evaluator, error) {
 	if len(expr) > maxFilterLen {
 		return nil, model.Errorf(model.BadRequest, "filter is %d bytes long, at most %d are allowed", len(expr), maxFilterLen)
 	}
-	e, err := bexpr.CreateEvaluatorForType(expr, nil, typ)
+	var e *bexpr.Evaluator
+	err := tryReading(expr)
+	if err == nil {
+		e, err = bexpr.CreateEvaluatorForType(expr, nil, typ)
+	}
 	if err != nil {
 		return nil, model.Errorf(model.Internal, "Failed to create boolean expression evaluator: %s", strings.TrimSpace(err.Error()))
 	}
