@@ -200,7 +200,7 @@ func TestLockDelay(t *testing.T) {
 					if lock(t, o, second) {
 						t.Error("locked at once")
 					}
-					time.Sleep(delay - 1)
+					time.Sleep(delay - time.Nanosecond)
 					if lock(t, o, second) {
 						t.Error("locked within the delay")
 					}
@@ -209,7 +209,7 @@ func TestLockDelay(t *testing.T) {
 					if err != nil || len(resp.Errors) != 1 || resp.Errors[0].What != `failed to lock key "lock" due to lock delay` {
 						t.Errorf("transaction: %+v, %v", resp, err)
 					}
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 					if !lock(t, o, second) {
 						t.Error("not locked after the delay")
 					}
