@@ -42,6 +42,9 @@ func (a *Agent) startHTTP() error {
 		a.api = cmp.Or(a.api, l.Addr())
 		a.serveHTTP(httpd.Limit(l, a.cfg.HTTP.MaxConnsPerClient), false)
 	}
+	if len(a.cfg.HTTP.TLSAddrs) > 0 && !a.webTLS.HasCertificate() {
+		a.log.Named("agent").Warn("HTTPS has no certificate: no client can connect; set cert_file and key_file and reload")
+	}
 	for _, e := range a.cfg.HTTP.TLSAddrs {
 		l, err := listen(e, a.cfg.HTTP.Socket)
 		if err != nil {

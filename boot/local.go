@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"muster/check"
+	"muster/internal/version"
 	"muster/local"
 	"muster/model"
 	"muster/ops"
@@ -47,12 +48,14 @@ func (a *Agent) startLocal() error {
 	return nil
 }
 
-// segmentMeta is metadata that every agent of the original gives its node;
-// tools count on it.
-const segmentMeta = "consul-network-segment"
+// Metadata that every agent of the original gives its node; tools count on it.
+const (
+	segmentMeta = "consul-network-segment"
+	versionMeta = "consul-version"
+)
 
 func nodeMeta(configured map[string]string) map[string]string {
-	meta := map[string]string{segmentMeta: ""}
+	meta := map[string]string{segmentMeta: "", versionMeta: version.Full()}
 	for k, v := range configured {
 		meta[k] = v
 	}

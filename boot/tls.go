@@ -66,7 +66,9 @@ func webRules(cfg *config.Config) tlsx.Rules {
 	serves := len(cfg.HTTP.TLSAddrs) > 0
 	r := tlsx.Rules{
 		Name: "tls.https", Protocols: []string{"h2", "http/1.1"}, MinVersion: d.MinVersion, CipherSuites: d.CipherSuites,
-		Serves: serves, VerifyIncoming: serves && d.VerifyIncoming,
+		// Without a certificate HTTPS is open and every handshake fails, until
+		// a reload brings one: that is what a port alone has always meant.
+		VerifyIncoming: serves && d.VerifyIncoming,
 	}
 	if !allowsHTTP2(d.CipherSuites) {
 		r.Protocols = []string{"http/1.1"}

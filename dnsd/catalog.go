@@ -256,11 +256,17 @@ func (s *srvs) add(n *model.Node, p place, weight uint16) {
 	}
 }
 
+// versionMeta is metadata that agents give their nodes for tools: in answers it
+// would only take room.
+const versionMeta = "consul-version"
+
 // metaTexts are the TXT records of a node's metadata, in the order of keys.
 func metaTexts(name string, meta map[string]string, ttl uint32) []dns.RR {
 	keys := make([]string, 0, len(meta))
 	for k := range meta {
-		keys = append(keys, k)
+		if k != versionMeta {
+			keys = append(keys, k)
+		}
 	}
 	slices.Sort(keys)
 	rrs := make([]dns.RR, len(keys))

@@ -58,9 +58,6 @@ func (o *Ops) Register(ctx context.Context, token string, r *model.RegisterReque
 		if err := prepareService(s); err != nil {
 			return err
 		}
-		if s.Tags == nil {
-			s.Tags = []string{}
-		}
 		if err := o.permitInstance(authz, acl.Write, r.Node, s); err != nil {
 			return err
 		}
@@ -132,9 +129,6 @@ func prepareCheck(c *model.HealthCheck, node string) error {
 	case "", model.HealthPassing, model.HealthWarning, model.HealthCritical:
 	default:
 		return model.Errorf(model.Internal, "Invalid check status %q: must be passing, warning or critical", c.Status)
-	}
-	if c.ServiceTags == nil {
-		c.ServiceTags = []string{}
 	}
 	c.Definition.Normalize()
 	if c.Type == "" {
@@ -274,7 +268,7 @@ func (o *Ops) Instances(service string, tags []string, q *Query) Question[[]*mod
 		Floats: none[*model.ServiceNode],
 		Eval: func(v *state.Version) (uint64, []*model.ServiceNode, error) {
 			index, list := v.Instances(service)
-			list = keep(list, func(s *model.ServiceNode) bool {
+			list = keep(shown(list, shownInstance), func(s *model.ServiceNode) bool {
 				return hasTags(s.ServiceTags, tags) && hasMeta(s.NodeMeta, q.NodeMeta)
 			})
 			list, err := filter(list, q.Filter)
@@ -319,6 +313,7 @@ func (o *Ops) NodeServices(node string, q *Query) Question[*model.NodeServiceLis
 				return 0, nil, err
 			}
 			index, list := v.NodeServices(n.Node)
+			list = shown(list, shownService)
 			list, err := filter(list, q.Filter)
 			return index, &model.NodeServiceList{Node: n, Services: list}, err
 		},

@@ -21,6 +21,10 @@ func (o *Ops) Health(service string, tags []string, passing bool, q *Query) Ques
 		Floats: none[*model.CheckServiceNode],
 		Eval: func(v *state.Version) (uint64, []*model.CheckServiceNode, error) {
 			index, list := v.Health(service)
+			for _, i := range list {
+				i.Service = shownService(i.Service)
+				shown(i.Checks, shownCheck)
+			}
 			list = keep(list, func(i *model.CheckServiceNode) bool {
 				return hasTags(i.Service.Tags, tags) && hasMeta(i.Node.Meta, q.NodeMeta) && (!passing || Passing(i.Checks))
 			})
@@ -60,6 +64,7 @@ func (o *Ops) checks(key string, topics []state.Topic, q *Query, get func(*state
 		Topics: topics,
 		Eval: func(v *state.Version) (uint64, []*model.HealthCheck, error) {
 			index, list := get(v)
+			list = shown(list, shownCheck)
 			list = keep(list, func(c *model.HealthCheck) bool {
 				if len(q.NodeMeta) == 0 {
 					return true

@@ -107,11 +107,9 @@ func (o *Ops) checkTxnOp(authz acl.Authorizer, op *model.TxnOp) error {
 		if c.Node == "" {
 			return model.Errorf(model.BadRequest, "Must provide node")
 		}
-		tags := c.ServiceTags
 		if err := prepareCheck(c, c.Node); err != nil {
 			return err
 		}
-		c.ServiceTags = tags
 		return o.permitNode(authz, acl.Node, accessOf(op.Check.Verb), c.Node, "")
 	case op.Session != nil:
 		if err := checkSessionID(op.Session.Session.ID); err != nil {

@@ -45,7 +45,8 @@ func dump(v *state.Version, n *model.Node) *NodeDump {
 	_, services := v.NodeServices(n.Node)
 	_, checks := v.NodeChecks(n.Node)
 	return &NodeDump{ID: n.ID, Node: n.Node, Address: n.Address, Datacenter: n.Datacenter, TaggedAddresses: n.TaggedAddresses,
-		Meta: n.Meta, Services: append([]*model.NodeService{}, services...), Checks: append([]*model.HealthCheck{}, checks...)}
+		Meta: n.Meta, Services: shown(append([]*model.NodeService{}, services...), shownService),
+		Checks: shown(append([]*model.HealthCheck{}, checks...), shownCheck)}
 }
 
 func catalogIndex(v *state.Version) uint64 {

@@ -351,7 +351,7 @@ func outcomeUnknown(ctx context.Context, need Need, err error) error {
 func held(err error) error {
 	switch {
 	case errors.Is(err, wire.ErrUnreachable):
-		return model.ErrNoServers
+		return model.Errorf(model.NoServers, "rpc error getting client: failed to get conn: %w", err)
 	case model.KindOf(err) == model.NotLeader:
 		return model.ErrNoLeader
 	}

@@ -86,12 +86,12 @@ func Start(c Config) (*Meter, error) {
 // watchRuntime tells the metrics of the Go runtime until Close.
 func (m *Meter) watchRuntime() {
 	defer close(m.done)
-	ticker := time.NewTicker(interval)
+	ticker := time.NewTicker(interval / 2) // at least once in each
 	defer ticker.Stop()
 	for {
+		m.metrics.EmitRuntimeStats()
 		select {
 		case <-ticker.C:
-			m.metrics.EmitRuntimeStats()
 		case <-m.stop:
 			return
 		}
