@@ -3,6 +3,7 @@ package watches
 import (
 	"context"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -29,20 +30,22 @@ type received struct {
 	body string
 }
 
-func serve(t *testing.T, start func(http.Handler) *httptest.Server, status int, answer string) (*httptest.Server, <-chan received) {
+func serve(t *testing.T, start func(*httptest.Server), status int, answer string) (*httptest.Server, <-chan received) {
 	requests := make(chan received, 10)
-	s := start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		requests <- received{r, string(body)}
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, answer)
 	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	start(s)
 	t.Cleanup(s.Close)
 	return s, requests
 }
 
 func TestHTTPHandler(t *testing.T) {
-	s, requests := serve(t, httptest.NewServer, 202, " thanks \n")
+	s, requests := serve(t, (*httptest.Server).Start, 202, " thanks \n")
 	h := httpHandler(t, config.WatchHTTP{Path: s.URL + "/record?x=1", Method: "PUT", Timeout: time.Minute,
 		Header: map[string][]string{"X-Many": {"a", "b"}, "host": {"other"}, "content-type": {"text/x-watch"}}})
 	output, err := h.handle(t.Context(), watch.WaitIndexVal(17), []byte("[]\n"))
@@ -65,7 +68,7 @@ func TestHTTPHandler(t *testing.T) {
 }
 
 func TestHTTPHandlerFails(t *testing.T) {
-	s, _ := serve(t, httptest.NewServer, 503, strings.Repeat("x", 2*maxOutput))
+	s, _ := serve(t, (*httptest.Server).Start, 503, strings.Repeat("x", 2*maxOutput))
 	h := httpHandler(t, config.WatchHTTP{Path: s.URL, Method: "POST", Timeout: time.Minute})
 	output, err := h.handle(t.Context(), watch.WaitIndexVal(1), nil)
 	if len(output) != maxOutput || text(err) != "answered 503 Service Unavailable" {
@@ -89,8 +92,7 @@ func TestHTTPHandlerFails(t *testing.T) {
 }
 
 func TestHTTPHandlerTLS(t *testing.T) {
-	s, requests := serve(t, httptest.NewTLSServer, 200, "")
-	s.Config.ErrorLog = nil
+	s, requests := serve(t, (*httptest.Server).StartTLS, 200, "")
 	for _, skip := range []bool{false, true} {
 		h := httpHandler(t, config.WatchHTTP{Path: s.URL, Method: "POST", Timeout: time.Minute, TLSSkipVerify: skip})
 		_, err := h.handle(t.Context(), watch.WaitIndexVal(1), nil)

@@ -153,6 +153,14 @@ type query struct {
 func (w *Watches) start(p planned) *query {
 	q := &query{plan: p.plan, begun: make(chan struct{})}
 	logger := w.logger.Named("watch").With("type", p.plan.Type)
+	ask := p.plan.Watcher
+	p.plan.Watcher = func(p *watch.Plan) (watch.BlockingParamVal, any, error) {
+		index, result, err := ask(p)
+		// Wait for a Stop that is under way: it cancels the request before it
+		// is seen to stop, and the plan would take that for an error.
+		p.IsStopped()
+		return index, result, err
+	}
 	p.plan.HybridHandler = func(index watch.BlockingParamVal, result any) { w.handle(p, index, result, logger) }
 	w.loops.Go(func() {
 		defer q.setBegun()

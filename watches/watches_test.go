@@ -22,13 +22,19 @@ import (
 	"muster/internal/memnet"
 )
 
+// value is that of a key, and the index at which it was written.
+type value struct {
+	text  string
+	index uint64
+}
+
 // fakeAgent answers /v1/kv/ on a network in memory, as an agent does.
 type fakeAgent struct {
 	host *memnet.Host
 
 	mu       sync.Mutex
 	index    uint64
-	values   map[string]string
+	values   map[string]value
 	changed  chan struct{}
 	failing  bool
 	asked    []string // paths with queries and tokens
@@ -37,7 +43,7 @@ type fakeAgent struct {
 }
 
 func newAgent(t *testing.T) *fakeAgent {
-	a := &fakeAgent{host: memnet.New(1).Host("10.0.0.1"), index: 1, values: map[string]string{}, changed: make(chan struct{})}
+	a := &fakeAgent{host: memnet.New(1).Host("10.0.0.1"), index: 1, values: map[string]value{}, changed: make(chan struct{})}
 	l, err := a.host.Listen(8500)
 	if err != nil {
 		t.Fatal(err)
@@ -55,11 +61,11 @@ func newAgent(t *testing.T) *fakeAgent {
 	return a
 }
 
-func (a *fakeAgent) put(key, value string) {
+func (a *fakeAgent) put(key, text string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.index++
-	a.values[key] = value
+	a.values[key] = value{text, a.index}
 	close(a.changed)
 	a.changed = make(chan struct{})
 }
@@ -99,8 +105,8 @@ func (a *fakeAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	key := strings.TrimPrefix(r.URL.Path, "/v1/kv/")
 	w.Header().Set("X-Consul-Index", strconv.FormatUint(a.index, 10))
-	if value, ok := a.values[key]; ok {
-		fmt.Fprintf(w, `[{"Key":%q,"Value":%q,"ModifyIndex":%d}]`, key, base64.StdEncoding.EncodeToString([]byte(value)), a.index)
+	if v, ok := a.values[key]; ok {
+		fmt.Fprintf(w, `[{"Key":%q,"Value":%q,"ModifyIndex":%d}]`, key, base64.StdEncoding.EncodeToString([]byte(v.text)), v.index)
 	} else {
 		w.WriteHeader(http.StatusNotFound)
 	}
@@ -172,7 +178,8 @@ func TestHandlerIsToldOfChanges(t *testing.T) {
 		expectLast(t, file, 1, "1 null")
 		a.put("k", "one")
 		expectLast(t, file, 2, `2 {"Key":"k"`)
-		a.put("other", "x") // nothing that this watch is about
+		a.put("other", "x") // wakes the query and changes nothing
+		expectLast(t, file, 2, "")
 		a.put("k", "two")
 		expectLast(t, file, 3, base64.StdEncoding.EncodeToString([]byte("two")))
 		a.mu.Lock()
