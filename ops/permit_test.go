@@ -23,7 +23,7 @@ const (
 func newTown(t *testing.T, authz acl.Authorizer) (*opstest.Log, *ops.Ops) {
 	l := opstest.NewLog()
 	for _, s := range []string{"web", "db"} {
-		l.Apply(t, model.CmdRegister, &model.RegisterRequest{ID: nodeID, Node: "n1", Address: "10.0.0.7",
+		l.Apply(t, model.CmdRegister, &model.RegisterRequest{Datacenter: "dc1", ID: nodeID, Node: "n1", Address: "10.0.0.7",
 			Service: &model.NodeService{ID: s + "1", Service: s, Address: "10.0.0.8"},
 			Checks:  []*model.HealthCheck{{Node: "n1", CheckID: s + "-check", Name: "c", Status: model.HealthPassing, ServiceID: s + "1"}}})
 	}
