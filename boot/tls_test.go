@@ -122,6 +122,26 @@ func TestHTTPSWithFewCipherSuites(t *testing.T) {
 	}
 }
 
+// HTTPS without a certificate lets nobody in, until a reload brings one.
+func TestHTTPSCertificateMayComeLater(t *testing.T) {
+	ca := tlstest.NewAuthority(t)
+	cfg, _, secure := httpsConfig(t, config.TLSDoor{})
+	reloaded := *cfg
+	reloaded.TLS.HTTPS = certified(ca, ca.Issue(t, "agent"))
+	a := startDev(t, cfg, func() (*config.Config, []string, error) { return &reloaded, nil, nil })
+	defer a.Close()
+	caller := openDoor(t, tlsx.Rules{}, config.TLSDoor{CAFile: ca.File}).Caller("agent")
+	if _, _, err := get(t, secure, "/v1/agent/self", caller); err == nil {
+		t.Error("there is an answer")
+	}
+	if err := a.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := get(t, secure, "/v1/agent/self", caller); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestReloadSetsCertificates: certificates change without a restart, all of
 // them or none.
 func TestReloadSetsCertificates(t *testing.T) {
@@ -309,22 +329,36 @@ func startOnFreePort(t *testing.T, cfg *config.Config) *Agent {
 	return nil
 }
 
-// TestDatacenterAt: who is not known, or spoken of in the pool of this
-// datacenter, has to be a server of this one.
+// TestDatacenterAt: who is not known, or is in the pool of this datacenter, has
+// to be a server of this one, whatever the pool of all datacenters says.
 func TestDatacenterAt(t *testing.T) {
-	cfg, _ := devConfig(t, "")
-	a := startDev(t, cfg, nil)
+	own, _ := devConfig(t, "")
+	a := startDev(t, own, nil)
 	defer a.Close()
-	for _, address := range []string{"192.0.2.1:8300", memberAddr(a)} {
-		if dc := a.datacenterAt(address); dc != "dc1" {
-			t.Errorf("%s is said to be in %s", address, dc)
+	wan := a.wan.LocalMember()
+	far := map[string]string{"dc2": "127.0.0.1:8400", "dc3": own.RPC.Advertise.String()} // dc3 claims our address
+	for dc, address := range far {
+		cfg, _ := devConfig(t, "")
+		cfg.Datacenter, cfg.PrimaryDatacenter = dc, dc
+		cfg.RPC.Advertise = netip.MustParseAddrPort(address)
+		cfg.Join.WAN.Start = []string{net.JoinHostPort(wan.Addr, fmt.Sprint(wan.Port))}
+		b := startDev(t, cfg, nil)
+		defer b.Close()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for again := time.NewTicker(10 * time.Millisecond); len(a.wan.Members()) < 3; {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			t.Fatal("the datacenters did not meet")
 		}
 	}
-}
-
-func memberAddr(a *Agent) string {
-	m := a.lan.LocalMember()
-	return m.ServerAddr()
+	for address, want := range map[string]string{"192.0.2.1:8300": "dc1", own.RPC.Advertise.String(): "dc1", far["dc2"]: "dc2"} {
+		if dc := a.datacenterAt(address); dc != want {
+			t.Errorf("%s is said to be in %s, not in %s", address, dc, want)
+		}
+	}
 }
 
 // TestChecksWithAgentTLS: a service that wants a certificate gets the agent's,
@@ -342,7 +376,7 @@ func TestChecksWithAgentTLS(t *testing.T) {
 		cfg.TLS.ServerName = "web.example"
 		cfg.Check.UseAgentTLS = show
 		a := startDev(t, cfg, nil)
-		want := `"Output":"HTTP GET ` + service.URL + `: 200 OK`
+		want := "HTTP GET " + service.URL + ": 200 OK"
 		if !show {
 			want = "x509: "
 		}

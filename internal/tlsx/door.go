@@ -21,8 +21,6 @@ type Rules struct {
 	// CipherSuites are those allowed up to TLS 1.2; none: what crypto/tls
 	// thinks best.
 	CipherSuites []uint16
-	// Serves: somebody listens, so that there must be a certificate.
-	Serves bool
 	// VerifyIncoming: callers must show a certificate of the authorities.
 	VerifyIncoming bool
 	// VerifyOutgoing: connections are made only with TLS, to servers that show
@@ -81,8 +79,6 @@ func (r *Rules) suffices(m *Material) error {
 		return errors.New("VerifyIncoming set, and no Cert/Key pair provided!")
 	case (r.VerifyOutgoing || r.ServerDomain != "") && m.authorities == nil:
 		return errors.New("VerifyOutgoing set, and no CA certificate provided!")
-	case r.Serves && m.cert == nil:
-		return errors.New("cert_file and key_file are needed to serve it")
 	}
 	return nil
 }

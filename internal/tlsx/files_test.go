@@ -38,7 +38,6 @@ func TestOpenRefuses(t *testing.T) {
 		{"incoming without certificate", Rules{VerifyIncoming: true}, Files{CAFile: ca.File}, "VerifyIncoming set, and no Cert/Key pair provided!"},
 		{"outgoing without authorities", Rules{VerifyOutgoing: true}, files(nil, own), "VerifyOutgoing set, and no CA certificate provided!"},
 		{"names without authorities", Rules{ServerDomain: "consul."}, files(nil, own), "VerifyOutgoing set, and no CA certificate provided!"},
-		{"serving without certificate", Rules{Serves: true}, Files{CAFile: ca.File}, "cert_file and key_file are needed"},
 		{"certificate without key", Rules{}, Files{CertFile: own.Cert}, "cert_file without a key_file"},
 		{"key without certificate", Rules{}, Files{KeyFile: own.Key}, "key_file without a cert_file"},
 		{"key of another certificate", Rules{}, Files{CertFile: own.Cert, KeyFile: second.Key}, "private key does not match"},
