@@ -192,3 +192,35 @@ func quiet(cfg Config) Config {
 	cfg.Logger = hclog.NewNullLogger()
 	return cfg
 }
+
+// Followers hear of a commit at once although Raft would tell them much later.
+func TestFollowersHearOfCommits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, func(_ int, cfg *Config) { cfg.CommitTimeout = time.Hour })
+		defer c.close()
+		leader := c.leader()
+		time.Sleep(5 * time.Second)
+		for i := range 10 {
+			_, index, err := leader.Propose(t.Context(), fmt.Append(nil, i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			start, asked := time.Now(), i%2 == 0
+			if asked { // a read on a follower does not wait for the delay
+				if _, err := leader.ReadIndex(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, s := range c.others(leader) {
+				if err := s.WaitApplied(t.Context(), index); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d := time.Since(start)
+			if d > spreadDelay+5*time.Millisecond {
+				t.Errorf("followers heard of a commit after %v", d)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	})
+}

@@ -132,10 +132,9 @@ func (q *Quorum) heartbeat(term uint64) {
 			continue
 		}
 		q.wg.Go(func() {
-			header := q.transport.header()
 			// Raft logs the errors that it gets itself.
 			_ = q.transport.AppendEntries(to.ID, to.Address,
-				&raft.AppendEntriesRequest{RPCHeader: header, Term: term, Leader: header.Addr},
+				&raft.AppendEntriesRequest{RPCHeader: q.transport.header(), Term: term},
 				&raft.AppendEntriesResponse{})
 			c.mu.Lock()
 			defer c.mu.Unlock()

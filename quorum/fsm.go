@@ -14,6 +14,7 @@ import (
 type fsm struct {
 	sm      StateMachine
 	entries []Entry // reused from batch to batch
+	moved   func()  // called after a batch
 
 	index atomic.Uint64 // of the last entry taken in
 
@@ -24,7 +25,7 @@ type fsm struct {
 
 var _ raft.BatchingFSM = (*fsm)(nil)
 
-func newFSM(sm StateMachine) *fsm { return &fsm{sm: sm} }
+func newFSM(sm StateMachine, moved func()) *fsm { return &fsm{sm: sm, moved: moved} }
 
 func (f *fsm) applied() uint64 { return f.index.Load() }
 
@@ -58,6 +59,7 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	clear(batch) // keep no data alive
 	f.entries = batch
 	f.advance(logs[len(logs)-1].Index)
+	f.moved()
 	return results
 }
 

@@ -53,13 +53,13 @@ func newLease(self string) *lease {
 	return &lease{self: self, heard: map[raft.ServerID]time.Time{}, moved: make(chan struct{}, 1)}
 }
 
-// valid says whether the grant still holds at the given moment. The wall clock
+// usable says whether the grant means anything at all.
+func (g *grant) usable() bool { return g.ready && !g.suspended }
+
+// fresh says whether the promises still hold at the given moment. The wall clock
 // is asked too: unlike the other it counts the time in which a machine sleeps.
-func (g *grant) valid(now time.Time) bool {
-	if !g.ready || g.suspended {
-		return false
-	}
-	return g.sole || g.age(now) < leaseTime && now.Round(0).Sub(g.at.Round(0)) < leaseTime
+func (g *grant) fresh(now time.Time) bool {
+	return g.age(now) < leaseTime && now.Round(0).Sub(g.at.Round(0)) < leaseTime
 }
 
 func (g *grant) age(now time.Time) time.Duration { return now.Sub(g.at) }

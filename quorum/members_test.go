@@ -32,7 +32,7 @@ func TestTransferLeadership(t *testing.T) {
 		if first.ReadOK() || first.IsLeader() {
 			t.Error("the old leader still leads")
 		}
-		if c.leader() != second || time.Since(start) > 200*time.Millisecond {
+		if c.leader(first) != second || time.Since(start) > 200*time.Millisecond {
 			t.Errorf("another leads, or only after %v", time.Since(start))
 		}
 		proposeAll(t, second.Quorum, "x")
@@ -65,6 +65,7 @@ func TestTransferFails(t *testing.T) {
 		if !leader.ReadOK() {
 			t.Error("the other was never told, and yet there is no lease any more")
 		}
+		time.Sleep(100 * time.Millisecond) // Raft takes writes again a little later
 		proposeAll(t, leader.Quorum, "y")
 	})
 }
@@ -132,6 +133,7 @@ func TestMembersChange(t *testing.T) {
 		proposeAll(t, first.Quorum, "y")
 
 		// One of one may lead on its own; one of three may not.
+		time.Sleep(time.Second) // everybody knows everybody
 		c.net.Isolate(first.ip)
 		second := c.leader(first)
 		c.net.Rejoin(first.ip)

@@ -61,11 +61,13 @@ type Config struct {
 	// Address is where the other servers reach this one. Empty: what the
 	// Transport calls its own address.
 	Address string
-	// Dir holds the log and the folder "snapshots"; it is made if missing.
-	// Empty: everything is kept in memory.
+	// Dir holds the folders "wal", the log, and "snapshots"; it is made if
+	// missing. Only one process can use it. Empty: everything is kept in memory.
 	Dir string
-	// Transport connects the servers. Open takes it over and Close closes it.
-	// nil: a transport that reaches nobody, for a server on its own.
+	// Transport connects the servers. Close closes it; if Open fails, it is
+	// still the caller's. Close waits for calls that are under way, so it should
+	// not let one take long. nil: a transport that reaches nobody, for a server
+	// on its own.
 	Transport raft.Transport
 	// Bootstrap makes a server that has no state yet a cluster of one. It is
 	// ignored on a server that has state.
@@ -74,8 +76,9 @@ type Config struct {
 	// begins (1 s) and the time without a majority after which a leader gives
 	// up (0.5 s). 1 to 10; 0 is 5.
 	Multiplier int
-	// CommitTimeout is how long followers may be kept waiting for the news that
-	// an entry is committed when no other entry follows it. 0 is 10 ms.
+	// CommitTimeout is the time after which Raft sends a follower something
+	// even if there is nothing to say, varied up to its double; a follower that
+	// could not be reached is tried again then. 0 is 200 ms.
 	CommitTimeout time.Duration
 	// Snapshots says when the log is cut.
 	Snapshots SnapshotPolicy
@@ -166,13 +169,13 @@ func open(cfg Config, sm StateMachine, st *store) (*Quorum, error) {
 		_, inner = raft.NewInmemTransport(raft.ServerAddress(cfg.Address))
 	}
 	lease := newLease(cfg.ID)
-	trans, err := newTransport(inner, cfg.ID, lease)
+	trans, err := newTransport(inner, cfg.ID, cfg.Address, lease)
 	if err != nil {
 		return nil, err
 	}
 	q := &Quorum{
 		id:        cfg.ID,
-		fsm:       newFSM(sm),
+		fsm:       newFSM(sm, trans.spreader.poke),
 		lease:     lease,
 		transport: trans,
 		store:     st,
@@ -184,7 +187,6 @@ func open(cfg Config, sm StateMachine, st *store) (*Quorum, error) {
 	q.confirm.init()
 	q.proposer.init()
 	if err := q.start(conf, cfg.Bootstrap); err != nil {
-		_ = trans.Close()
 		return nil, err
 	}
 	return q, nil
@@ -212,6 +214,7 @@ func (q *Quorum) start(conf *raft.Config, bootstrap bool) error {
 	q.observe()
 	q.wg.Go(q.watchLeadership)
 	q.wg.Go(q.confirmRounds)
+	q.wg.Go(q.spreadCommits)
 	q.wg.Go(func() { q.proposer.send(q.raft) })
 	q.outcomes.Go(q.proposer.receive)
 	q.transport.start(q.raft)
@@ -249,7 +252,7 @@ func raftConfig(cfg Config) (*raft.Config, error) {
 		return nil, fmt.Errorf("raft: multiplier %d is not between 1 and 10", cfg.Multiplier)
 	}
 	if cfg.CommitTimeout == 0 {
-		cfg.CommitTimeout = 10 * time.Millisecond
+		cfg.CommitTimeout = 200 * time.Millisecond
 	}
 	policy := cfg.Snapshots.withDefaults()
 	scale := time.Duration(cfg.Multiplier)

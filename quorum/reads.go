@@ -22,11 +22,14 @@ func (q *Quorum) ReadOK() bool {
 
 // holds says whether the lease g holds now, and has an old one renewed.
 func (q *Quorum) holds(g *grant) bool {
+	if g.sole {
+		return g.usable()
+	}
 	now := time.Now()
-	if !g.sole && g.age(now) > leaseTime/2 {
+	if g.age(now) > leaseTime/2 {
 		q.confirm.renew(now)
 	}
-	return g.valid(now)
+	return g.usable() && g.fresh(now)
 }
 
 // stillLeads says whether this server has led without a break since g. The term
@@ -94,6 +97,7 @@ func (q *Quorum) ReadIndex(ctx context.Context) (uint64, error) {
 	if err := q.ConfirmRead(ctx, false); err != nil {
 		return 0, err
 	}
+	q.spreadNow() // the follower will be waiting for it
 	// A write is acknowledged only after it is applied here, so there is no
 	// need to look beyond what is.
 	return q.fsm.applied(), nil

@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -86,8 +87,11 @@ func checkUnlocked(file string) error {
 		return nil
 	}
 	db, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: lockWait})
+	if errors.Is(err, bbolt.ErrTimeout) {
+		return fmt.Errorf("raft log %s is in use by another process", filepath.Dir(file))
+	}
 	if err != nil {
-		return fmt.Errorf("lock raft log %s: %w", file, err)
+		return fmt.Errorf("open raft log: %w", err)
 	}
 	return db.Close()
 }

@@ -21,9 +21,12 @@ type transport struct {
 	raft.Transport
 	prevote raft.WithPreVote
 	id      string
+	address raft.ServerAddress
 	lease   *lease
 	rpcs    chan raft.RPC
 	raft    atomic.Pointer[raft.Raft]
+
+	spreader spreader
 
 	mu    sync.Mutex
 	bound time.Time // when a leader was last heard
@@ -36,19 +39,26 @@ type transport struct {
 
 var errBound = errors.New("bound to a leader")
 
-func newTransport(inner raft.Transport, id string, l *lease) (*transport, error) {
+// newTransport makes a transport of inner. An empty address is inner's own.
+func newTransport(inner raft.Transport, id, address string, l *lease) (*transport, error) {
 	prevote, ok := inner.(raft.WithPreVote)
 	if !ok {
 		return nil, errors.New("raft transport without pre-vote")
 	}
-	return &transport{
+	if address == "" {
+		address = string(inner.LocalAddr())
+	}
+	t := &transport{
 		Transport: inner,
 		prevote:   prevote,
 		id:        id,
+		address:   raft.ServerAddress(address),
 		lease:     l,
 		rpcs:      make(chan raft.RPC),
 		stop:      make(chan struct{}),
-	}, nil
+	}
+	t.spreader.init()
+	return t, nil
 }
 
 // start lets messages through to r.
@@ -80,6 +90,9 @@ func (t *transport) Close() error {
 	return nil
 }
 
+// LocalAddr is where the other servers reach this one.
+func (t *transport) LocalAddr() raft.ServerAddress { return t.address }
+
 // Consumer is where Raft gets the messages from.
 func (t *transport) Consumer() <-chan raft.RPC { return t.rpcs }
 
@@ -99,6 +112,7 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 	err := t.Transport.AppendEntries(id, target, args, resp)
 	if err == nil && resp.Success && resp.Term == args.Term {
 		t.lease.answered(id, args.Term, sent)
+		t.spreader.accepted(id, target, args)
 	}
 	return err
 }
@@ -250,6 +264,6 @@ func (t *transport) header() raft.RPCHeader {
 	return raft.RPCHeader{
 		ProtocolVersion: raft.ProtocolVersionMax,
 		ID:              []byte(t.id),
-		Addr:            t.EncodePeer(raft.ServerID(t.id), t.LocalAddr()),
+		Addr:            t.EncodePeer(raft.ServerID(t.id), t.address),
 	}
 }

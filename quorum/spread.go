@@ -1,0 +1,148 @@
+package quorum
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// A spreader sends followers the news that an entry is committed when no other
+// message carries it: Raft itself would only do so when its CommitTimeout has
+// passed, and idle servers would have to exchange messages all the time to make
+// that short.
+type spreader struct {
+	kick chan struct{} // holds a value when something was committed
+
+	mu        sync.Mutex
+	followers map[raft.ServerID]*follower
+}
+
+// A follower is what a leader knows of another server.
+type follower struct {
+	address          raft.ServerAddress
+	term             uint64 // in which all of this became known
+	match, matchTerm uint64 // the newest entry that it certainly has
+	told             uint64 // the commit index that it has heard of
+	busy             bool   // it is being told
+}
+
+// spreadDelay is how long the news waits for entries that could carry it.
+const spreadDelay = 2 * time.Millisecond
+
+func (s *spreader) init() {
+	s.kick = make(chan struct{}, 1)
+	s.followers = map[raft.ServerID]*follower{}
+}
+
+func (s *spreader) poke() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// accepted notes that a follower took in a message of the leader.
+func (s *spreader) accepted(id raft.ServerID, address raft.ServerAddress, m *raft.AppendEntriesRequest) {
+	if m.PrevLogEntry == 0 && len(m.Entries) == 0 {
+		return // a heartbeat
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.followers[id]
+	if f == nil {
+		f = &follower{}
+		s.followers[id] = f
+	}
+	if f.term != m.Term {
+		*f = follower{term: m.Term, busy: f.busy}
+	}
+	f.address = address
+	f.told = max(f.told, m.LeaderCommitIndex)
+	match, term := m.PrevLogEntry, m.PrevLogTerm
+	if n := len(m.Entries); n > 0 {
+		match, term = m.Entries[n-1].Index, m.Entries[n-1].Term
+	}
+	if match > f.match {
+		f.match, f.matchTerm = match, term
+	}
+	if f.match > f.told {
+		s.poke() // perhaps it is committed already
+	}
+}
+
+// due returns a message for every follower that does not know that entries of
+// its log are committed, and notes that it is busy.
+func (s *spreader) due(term, commit uint64) map[raft.Server]*raft.AppendEntriesRequest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all map[raft.Server]*raft.AppendEntriesRequest
+	for id, f := range s.followers {
+		known := min(commit, f.match)
+		if f.term != term || f.busy || known <= f.told {
+			continue
+		}
+		f.busy = true
+		if all == nil {
+			all = map[raft.Server]*raft.AppendEntriesRequest{}
+		}
+		all[raft.Server{ID: id, Address: f.address}] = &raft.AppendEntriesRequest{
+			Term:              term,
+			PrevLogEntry:      f.match,
+			PrevLogTerm:       f.matchTerm,
+			LeaderCommitIndex: known,
+		}
+	}
+	return all
+}
+
+// told notes the end of a message that due returned.
+func (s *spreader) told(id raft.ServerID, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.followers[id]
+	f.busy = false
+	if err == nil && f.match > f.told {
+		s.poke()
+	}
+}
+
+// spreadCommits tells the followers a little after something was committed.
+func (q *Quorum) spreadCommits() {
+	for {
+		select {
+		case <-q.transport.spreader.kick:
+		case <-q.done:
+			return
+		}
+		if g := q.lease.current.Load(); g == nil || g.sole {
+			continue
+		}
+		select {
+		case <-time.After(spreadDelay):
+		case <-q.done:
+			return
+		}
+		q.spreadNow()
+	}
+}
+
+// spreadNow tells the followers what they do not know yet. It does not wait.
+func (q *Quorum) spreadNow() {
+	g := q.lease.current.Load()
+	if g == nil || g.sole || !q.stillLeads(g) {
+		return
+	}
+	s := &q.transport.spreader
+	for to, m := range s.due(g.term, q.raft.CommitIndex()) {
+		if !q.gate.enter() {
+			return
+		}
+		go func() {
+			defer q.gate.leave()
+			m.RPCHeader = q.transport.header()
+			// Without success Raft tells them later.
+			s.told(to.ID, q.transport.AppendEntries(to.ID, to.Address, m, &raft.AppendEntriesResponse{}))
+		}()
+	}
+}
