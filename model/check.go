@@ -45,17 +45,17 @@ type HealthCheck struct {
 	CheckID     string
 	Name        string
 	Status      string
-	Notes       string
-	Output      string
-	ServiceID   string
-	ServiceName string
-	ServiceTags []string
-	Type        string                // ttl, http, tcp, script, ...; "" when nobody said
+	Notes       string                `codec:",omitempty"`
+	Output      string                `codec:",omitempty"`
+	ServiceID   string                `codec:",omitempty"`
+	ServiceName string                `codec:",omitempty"`
+	ServiceTags []string              `codec:",omitempty"`
+	Type        string                `codec:",omitempty"` // ttl, http, tcp, script, ...; "" when nobody said
 	Interval    string                `json:",omitempty" codec:",omitempty" bexpr:"-"`
 	Timeout     string                `json:",omitempty" codec:",omitempty" bexpr:"-"`
 	ExposedPort int                   `json:",omitempty" codec:",omitempty" bexpr:"-"`
 	PeerName    string                `json:",omitempty" codec:",omitempty"`
-	Definition  HealthCheckDefinition `bexpr:"-"`
+	Definition  HealthCheckDefinition `bexpr:"-" codec:",omitempty"`
 	RaftIndex   `bexpr:"-"`
 }
 
@@ -83,11 +83,11 @@ type HealthCheckDefinition struct {
 	AliasNode                      string              `json:",omitempty"`
 	AliasService                   string              `json:",omitempty"`
 	SessionName                    string              `json:",omitempty" codec:",omitempty"`
-	TTL                            Duration            `json:",omitzero"`
-	Interval                       Duration            `json:",omitzero"`
+	TTL                            Duration            `json:",omitzero" codec:",omitempty"`
+	Interval                       Duration            `json:",omitzero" codec:",omitempty"`
 	OutputMaxSize                  uint                `json:",omitempty"`
-	Timeout                        Duration            `json:",omitzero"`
-	DeregisterCriticalServiceAfter Duration            `json:",omitzero"`
+	Timeout                        Duration            `json:",omitzero" codec:",omitempty"`
+	DeregisterCriticalServiceAfter Duration            `json:",omitzero" codec:",omitempty"`
 	// Names that the Go client of some releases sends besides the others:
 	// the same durations as integers (nanoseconds).
 	IntervalDuration                       Duration `json:"IntervalDuration,omitzero" codec:"-"`

@@ -21,18 +21,18 @@ const (
 // RegisterRequest puts a node into the catalog, with an instance and checks
 // when given. Unchanged parts change no index.
 type RegisterRequest struct {
-	Datacenter      string `json:",omitempty"`
-	ID              string // of the node: UUID or ""
-	Node            string // required
-	Address         string // required, unless SkipNodeUpdate
-	TaggedAddresses map[string]string
-	NodeMeta        map[string]string
-	Locality        *Locality `json:",omitempty" codec:",omitempty"`
-	Service         *NodeService
-	Check           *HealthCheck
-	Checks          []*HealthCheck
+	Datacenter      string            `json:",omitempty"`
+	ID              string            `codec:",omitempty"` // of the node: UUID or ""
+	Node            string            // required
+	Address         string            `codec:",omitempty"` // required, unless SkipNodeUpdate
+	TaggedAddresses map[string]string `codec:",omitempty"`
+	NodeMeta        map[string]string `codec:",omitempty"`
+	Locality        *Locality         `json:",omitempty" codec:",omitempty"`
+	Service         *NodeService      `codec:",omitempty"`
+	Check           *HealthCheck      `codec:",omitempty"`
+	Checks          []*HealthCheck    `codec:",omitempty"`
 	// SkipNodeUpdate leaves an existing node as it is.
-	SkipNodeUpdate bool
+	SkipNodeUpdate bool `codec:",omitempty"`
 	RaftIndex      `json:"-" codec:",omitempty"`
 }
 

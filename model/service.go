@@ -45,22 +45,22 @@ type ServicePort struct {
 // NodeService is an instance of a service on a node. The ID is unique on its
 // node; the name (Service) is what callers look up, without regard to case.
 type NodeService struct {
-	Kind              ServiceKind `json:",omitempty"`
+	Kind              ServiceKind `json:",omitempty" codec:",omitempty"`
 	ID                string
 	Service           string
 	Tags              []string
-	Address           string
+	Address           string                    `codec:",omitempty"`
 	TaggedAddresses   map[string]ServiceAddress `json:",omitempty"`
-	Meta              map[string]string
-	Port              int
-	Ports             []ServicePort `json:",omitempty" codec:",omitempty" bexpr:"-"`
-	SocketPath        string        `json:",omitempty"`
+	Meta              map[string]string         `codec:",omitempty"`
+	Port              int                       `codec:",omitempty"`
+	Ports             []ServicePort             `json:",omitempty" codec:",omitempty" bexpr:"-"`
+	SocketPath        string                    `json:",omitempty"`
 	Weights           *Weights
-	EnableTagOverride bool
-	Proxy             ProxyConfig
-	Connect           ServiceConnect
-	PeerName          string    `json:",omitempty" codec:",omitempty"`
-	Locality          *Locality `json:",omitempty" codec:",omitempty" bexpr:"-"`
+	EnableTagOverride bool           `codec:",omitempty"`
+	Proxy             ProxyConfig    `codec:",omitempty"`
+	Connect           ServiceConnect `codec:",omitempty"`
+	PeerName          string         `json:",omitempty" codec:",omitempty"`
+	Locality          *Locality      `json:",omitempty" codec:",omitempty" bexpr:"-"`
 	RaftIndex         `bexpr:"-"`
 }
 
