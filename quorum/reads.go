@@ -47,6 +47,7 @@ func (q *Quorum) stillLeads(g *grant) bool {
 // model.ErrNotLeader and model.ErrNoLeader from a server that does not lead;
 // model.ErrNotReady when ctx ends before this leader is ready; else ctx's error.
 func (q *Quorum) ConfirmRead(ctx context.Context, consistent bool) error {
+	fresh := consistent // wait for a round that begins after the call
 	for {
 		g := q.lease.current.Load()
 		if g == nil || !g.ready || !q.stillLeads(g) {
@@ -58,10 +59,14 @@ func (q *Quorum) ConfirmRead(ctx context.Context, consistent bool) error {
 		if !consistent && q.holds(g) || g.sole {
 			return nil
 		}
-		r := q.confirm.join(consistent || g.suspended)
+		r := q.confirm.join(fresh)
 		select {
 		case <-r.done:
-			return r.err
+			if r.err != nil || fresh {
+				return r.err
+			}
+			// It may have begun long ago: look whether there is a lease now.
+			fresh = true
 		case <-q.done:
 			return errClosed
 		case <-ctx.Done():

@@ -257,3 +257,38 @@ func TestWaitApplied(t *testing.T) {
 		}
 	})
 }
+
+// Who joins a round that began before it came must not rely on answers that
+// were given long before it came.
+func TestLateAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		defer c.close()
+		leader := c.leader()
+		time.Sleep(time.Second)
+		for _, s := range c.others(leader) {
+			c.net.SetLink(s.ip, leader.ip, memnet.Link{Delay: 3 * time.Second})
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		leader.store.logs.(*stallingLog).stall.Store(int64(20 * time.Second)) // so that it stays in office
+		go func() { _, _, _ = leader.Propose(ctx, []byte("x")) }()
+		early, late := make(chan error, 1), make(chan error, 1)
+		go func() { early <- leader.ConfirmRead(ctx, true) }()
+		time.Sleep(10 * time.Millisecond) // the question has come in
+		for _, s := range c.others(leader) {
+			c.net.SetLink(leader.ip, s.ip, memnet.Link{Cut: true})
+		}
+		proposeAll(t, c.leader(leader).Quorum, "y")
+		if !leader.IsLeader() || len(early) != 0 {
+			t.Fatal("it knows; the test shows nothing")
+		}
+		go func() { late <- leader.ConfirmRead(ctx, false) }()
+		if err := <-early; err != nil {
+			t.Errorf("the answers came: %v", err)
+		}
+		if err := <-late; err == nil {
+			t.Error("a read that began under another leader is confirmed")
+		}
+	})
+}
