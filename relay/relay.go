@@ -3,6 +3,7 @@
 package relay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -169,6 +170,7 @@ func (r *Relay) Pass(w http.ResponseWriter, req *http.Request, need Need) (passe
 	}
 	resp, err := r.send(req.Context(), need, out)
 	if err != nil {
+		req.Body = io.NopCloser(bytes.NewReader(out.Body)) // for the caller, if it is to answer
 		return !errors.Is(err, errHere), r.unlessHere(err)
 	}
 	copyHead(w, resp)
@@ -278,7 +280,8 @@ func (r *Relay) send(ctx context.Context, need Need, req *wire.Request) (*wire.R
 
 func (r *Relay) stream(ctx context.Context, need Need, req *wire.Request, body io.Reader, w http.ResponseWriter) error {
 	return r.attempt(ctx, need, req, func(address string) error {
-		return r.cfg.Client.Stream(ctx, address, req, body, func(resp *wire.Response, rest io.Reader) error {
+		lent := &loan{body: body}
+		err := r.cfg.Client.Stream(ctx, address, req, lent, func(resp *wire.Response, rest io.Reader) error {
 			if resp.Header.Get(HeaderError) == NotLeader {
 				return model.ErrNotLeader
 			}
@@ -286,7 +289,47 @@ func (r *Relay) stream(ctx context.Context, need Need, req *wire.Request, body i
 			_, err := io.Copy(w, rest)
 			return err
 		})
+		if err != nil && !lent.back() {
+			// The next server would get the rest of the body only. (%v: the
+			// cause must not count as one that lets the request be repeated.)
+			return model.Errorf(model.Internal, "%v", err)
+		}
+		return err
 	})
+}
+
+// A loan is a body that one attempt may read, until it is taken back.
+type loan struct {
+	body io.Reader
+
+	mu      sync.Mutex
+	reading bool // guarded by mu
+	began   bool // guarded by mu
+	over    bool // guarded by mu
+}
+
+// Read is called by one goroutine at a time, perhaps even after back.
+func (l *loan) Read(p []byte) (int, error) {
+	l.mu.Lock()
+	if l.over {
+		l.mu.Unlock()
+		return 0, io.ErrClosedPipe
+	}
+	l.reading = true
+	l.mu.Unlock()
+	n, err := l.body.Read(p)
+	l.mu.Lock()
+	l.reading, l.began = false, l.began || n > 0
+	l.mu.Unlock()
+	return n, err
+}
+
+// back ends the loan and tells whether the body is as it was.
+func (l *loan) back() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	return !l.reading && !l.began
 }
 
 // attempt calls do with one server after the other, until one has answered,
