@@ -225,6 +225,11 @@ func TestCertificateOfAClient(t *testing.T) {
 		t.Errorf("the tag use_tls is %q", tag)
 	}
 	address := a.port.Raft().Addr().String()
+	plain := wire.NewClient(nil, nil)
+	defer plain.Close()
+	if resp, err := plain.Do(t.Context(), address, &wire.Request{Method: http.MethodGet, URI: "/v1/kv/k"}); !errors.Is(err, wire.ErrUnreachable) {
+		t.Errorf("without TLS: %+v, %v", resp, err)
+	}
 	for _, test := range []struct {
 		name         string
 		certificate  config.TLSDoor
@@ -339,7 +344,7 @@ func TestDatacenterAt(t *testing.T) {
 	far := map[string]string{"dc2": "127.0.0.1:8400", "dc3": own.RPC.Advertise.String()} // dc3 claims our address
 	for dc, address := range far {
 		cfg, _ := devConfig(t, "")
-		cfg.Datacenter, cfg.PrimaryDatacenter = dc, dc
+		cfg.Datacenter, cfg.PrimaryDatacenter, cfg.Node.Name = dc, dc, "a" // before ours, n
 		cfg.RPC.Advertise = netip.MustParseAddrPort(address)
 		cfg.Join.WAN.Start = []string{net.JoinHostPort(wan.Addr, fmt.Sprint(wan.Port))}
 		b := startDev(t, cfg, nil)

@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+)
 
 // message is what travels: it knows its own form.
 type message interface {
@@ -33,7 +36,9 @@ func (codec) Unmarshal(b []byte, v any) error {
 // chunk is a piece of a stream.
 type chunk struct{ data []byte }
 
-func (c *chunk) marshal() []byte { return c.data }
+// marshal copies: gRPC sends it later, and the owner of the buffer writes into
+// it again.
+func (c *chunk) marshal() []byte { return bytes.Clone(c.data) }
 func (c *chunk) unmarshal(b []byte) error {
 	c.data = append(c.data[:0], b...)
 	return nil
