@@ -142,11 +142,11 @@ func (k *world) serve(ip string, s *server) string {
 }
 
 // pass relays a request and tells what became of it.
-func (k *world) pass(need relay.Need, body string) (passed bool, err error, w *httptest.ResponseRecorder, r *http.Request) {
+func (k *world) pass(need relay.Need, body string) (passed bool, w *httptest.ResponseRecorder, r *http.Request, err error) {
 	w = httptest.NewRecorder()
 	r = httptest.NewRequest("PUT", "/v1/kv/a%2Fb?dc=&x=1", strings.NewReader(body))
 	passed, err = k.relay.Pass(w, r, need)
-	return passed, err, w, r
+	return passed, w, r, err
 }
 
 var leader = relay.Need{Place: relay.Leader, Write: true}
@@ -224,7 +224,7 @@ func TestPassToLeader(t *testing.T) {
 			k.cluster.set(false, k.serve("10.0.0.2", s))
 			need := leader
 			need.Stream = stream
-			passed, err, w, _ := k.pass(need, "body")
+			passed, w, _, err := k.pass(need, "body")
 			if !passed || err != nil || w.Code != http.StatusTeapot || w.Header().Get("X-Answer") != "yes" || w.Body.String() != `body from s1, final "1"` {
 				t.Errorf("%t, %v: %d %s", passed, err, w.Code, w.Body)
 			}
@@ -232,7 +232,7 @@ func TestPassToLeader(t *testing.T) {
 				t.Errorf("asked %q", s.asked)
 			}
 			k.cluster.set(true, "")
-			if passed, err, _, _ := k.pass(need, "body"); passed || err != nil {
+			if passed, _, _, err := k.pass(need, "body"); passed || err != nil {
 				t.Errorf("on the leader: %t, %v", passed, err)
 			}
 		})
@@ -259,7 +259,7 @@ func TestPassBecomesLeader(t *testing.T) {
 			time.AfterFunc(hold/2, func() { k.cluster.set(true, "") })
 			need := leader
 			need.Stream = stream
-			passed, err, _, r := k.pass(need, "body")
+			passed, _, r, err := k.pass(need, "body")
 			body, readErr := io.ReadAll(r.Body)
 			if passed || err != nil || string(body) != "body" || readErr != nil {
 				t.Errorf("%t, %v, body %q, %v", passed, err, body, readErr)
@@ -277,23 +277,23 @@ func TestPassRepeatsWhatNeverBegan(t *testing.T) {
 			need.Stream = stream
 
 			began := time.Now()
-			if _, err, _, _ := k.pass(need, ""); !errors.Is(err, model.ErrNoLeader) || time.Since(began) < hold {
+			if _, _, _, err := k.pass(need, ""); !errors.Is(err, model.ErrNoLeader) || time.Since(began) < hold {
 				t.Errorf("without a leader: %v after %s", err, time.Since(began))
 			}
 			began = time.Now()
 			k.cluster.set(false, "10.0.0.2:8300") // nobody listens there
-			if _, err, _, _ := k.pass(need, ""); model.KindOf(err) != model.NoServers || time.Since(began) < hold {
+			if _, _, _, err := k.pass(need, ""); model.KindOf(err) != model.NoServers || time.Since(began) < hold {
 				t.Errorf("a leader that can't be reached: %v after %s", err, time.Since(began))
 			}
 			old, next := &server{answer: notLeader}, &server{}
 			k.cluster.set(false, k.serve("10.0.0.3", old))
 			began = time.Now()
-			if _, err, _, _ := k.pass(need, ""); !errors.Is(err, model.ErrNoLeader) || time.Since(began) < hold || old.count() < 2 {
+			if _, _, _, err := k.pass(need, ""); !errors.Is(err, model.ErrNoLeader) || time.Since(began) < hold || old.count() < 2 {
 				t.Errorf("a leader that was: %v after %s, asked %d times", err, time.Since(began), old.count())
 			}
 			address := k.serve("10.0.0.4", next)
 			time.AfterFunc(hold/2, func() { k.cluster.set(false, address) })
-			if passed, err, w, _ := k.pass(need, ""); !passed || err != nil || w.Code != http.StatusTeapot || next.count() != 1 {
+			if passed, w, _, err := k.pass(need, ""); !passed || err != nil || w.Code != http.StatusTeapot || next.count() != 1 {
 				t.Errorf("a leader to come: %t, %v: %d, asked %d times", passed, err, w.Code, next.count())
 			}
 		})
@@ -308,7 +308,7 @@ func TestPassSendsStreamsOnce(t *testing.T) {
 		k.cluster.set(false, k.serve("10.0.0.2", s))
 		need := leader
 		need.Stream = true
-		passed, err, _, _ := k.pass(need, strings.Repeat("body", 1000))
+		passed, _, _, err := k.pass(need, strings.Repeat("body", 1000))
 		if !passed || model.KindOf(err) != model.LeadershipLost || s.count() != 1 {
 			t.Errorf("%t, %v, asked %d times", passed, err, s.count())
 		}
@@ -340,7 +340,7 @@ func TestPassDoesNotRepeatWrites(t *testing.T) {
 			k.cluster.set(false, "10.0.0.2:8300")
 			need := leader
 			need.Write = write
-			passed, err, w, _ := k.pass(need, "v")
+			passed, w, _, err := k.pass(need, "v")
 			if write && (!passed || model.KindOf(err) != model.LeadershipLost || s.count() != 1) {
 				t.Errorf("a write: %t, %v, asked %d times", passed, err, s.count())
 			}
@@ -381,14 +381,14 @@ func (l *kept) cut() {
 func TestPassFromClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newWorld(t, false)
-		if _, err, _, _ := k.pass(leader, ""); !errors.Is(err, model.ErrNoServers) {
+		if _, _, _, err := k.pass(leader, ""); !errors.Is(err, model.ErrNoServers) {
 			t.Errorf("without servers: %v", err)
 		}
 		a, b := &server{}, &server{}
 		servers := []string{k.serve("10.0.0.2", a), k.serve("10.0.0.3", b), "10.0.0.4:8300"}
 		k.alive = func(dc string) ([]string, bool) { return servers, dc == "dc1" }
 		for range 20 {
-			if passed, err, w, _ := k.pass(leader, "v"); !passed || err != nil || w.Body.String() != `v from s1, final ""` {
+			if passed, w, _, err := k.pass(leader, "v"); !passed || err != nil || w.Body.String() != `v from s1, final ""` {
 				t.Fatalf("%t, %v: %s", passed, err, w.Body)
 			}
 		}
@@ -400,7 +400,7 @@ func TestPassFromClient(t *testing.T) {
 		} else {
 			servers = servers[1:2]
 		}
-		if _, err, _, _ := k.pass(leader, "v"); err != nil || a.count() == 0 || b.count() == 0 {
+		if _, _, _, err := k.pass(leader, "v"); err != nil || a.count() == 0 || b.count() == 0 {
 			t.Errorf("%v, asked %d and %d times", err, a.count(), b.count())
 		}
 	})
@@ -414,14 +414,14 @@ func TestPassToOtherDatacenters(t *testing.T) {
 		servers := map[string][]string{"dc2": {k.serve("10.0.2.1", far)}, "dc3": {}}
 		k.alive = func(dc string) ([]string, bool) { list, known := servers[dc]; return list, known }
 		need := func(dc string) relay.Need { return relay.Need{Place: relay.Server, Datacenter: dc} }
-		if passed, err, w, _ := k.pass(need("dc2"), "v"); !passed || err != nil || w.Code != http.StatusTeapot || far.count() != 1 {
+		if passed, w, _, err := k.pass(need("dc2"), "v"); !passed || err != nil || w.Code != http.StatusTeapot || far.count() != 1 {
 			t.Errorf("%t, %v: %d", passed, err, w.Code)
 		}
-		if _, err, _, _ := k.pass(need("dc3"), "v"); err == nil || err.Error() != model.TextRemoteNoServer {
+		if _, _, _, err := k.pass(need("dc3"), "v"); err == nil || err.Error() != model.TextRemoteNoServer {
 			t.Errorf("no server alive: %v", err)
 		}
 		began := time.Now()
-		if _, err, _, _ := k.pass(need("dc4"), "v"); !errors.Is(err, model.ErrNoDatacenter) || time.Since(began) != 0 {
+		if _, _, _, err := k.pass(need("dc4"), "v"); !errors.Is(err, model.ErrNoDatacenter) || time.Since(began) != 0 {
 			t.Errorf("unknown: %v after %s", err, time.Since(began))
 		}
 	})
