@@ -12,8 +12,8 @@ BENCH   ?= idle,kv-*,health-10,dns-a-5
 ARGS    ?=
 
 # The packages in which goroutines meet: tested once more with the race detector.
-CONCURRENT := acl boot check dnsd gossip httpd leader local ops quorum relay state view wire \
-              internal/log internal/memnet internal/meter test/cluster
+CONCURRENT := acl boot check dnsd gossip httpd leader local ops quorum relay rexec state view watches wire \
+              internal/log internal/memnet internal/meter internal/process test/cluster
 RACE := $(foreach p,$(CONCURRENT),$(if $(wildcard $(p)/.),./$(p)/...))
 
 .DEFAULT_GOAL := help
