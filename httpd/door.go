@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -81,15 +82,27 @@ func New(cfg Config) *Door {
 
 // ServeHTTP answers one request of a client.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if _, ok := r.Header[relay.HeaderNode]; ok { // only agents may say so
-		r.Header.Del(relay.HeaderNode)
+	for name := range r.Header {
+		if strings.HasPrefix(name, relay.HeaderPrefix) { // only agents may say so
+			delete(r.Header, name)
+		}
 	}
 	d.serve(w, r, false)
 }
 
-// Forwarded answers the requests that other agents hand on.
+// Forwarded answers the requests that other agents hand on. As the standard
+// library's server does for those of clients, it survives a handler that
+// panics.
 func (d *Door) Forwarded() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.serve(w, r, true) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if v := recover(); v != nil {
+				d.cfg.Logger.Error("Handler panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+		}()
+		d.serve(w, r, true)
+	})
 }
 
 func (d *Door) serve(w http.ResponseWriter, r *http.Request, forwarded bool) {

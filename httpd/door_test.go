@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"muster/acl"
 	"muster/model"
+	"muster/relay"
 )
 
 func TestUnknownPaths(t *testing.T) {
@@ -153,6 +156,45 @@ func TestForwardedRequestsAreNotScreened(t *testing.T) {
 		t.Errorf("%d %q", w.Code, w.Body)
 	}
 	r.want(403, "Endpoint is blocked by agent configuration", "PUT", "/v1/kv/a", "v")
+}
+
+// Only agents may use the headers that agents tell each other of a request.
+func TestClientsAreNoAgents(t *testing.T) {
+	r := newRig(t)
+	r.cluster.lead(false)
+	for _, name := range []string{relay.HeaderNode, relay.HeaderError, "X-Muster-Final", headerTranslate, headerPool} {
+		req := request("GET", "/v1/status/leader", "", name+": 1")
+		r.door.ServeHTTP(httptest.NewRecorder(), req)
+		if req.Header.Get(name) != "" {
+			t.Errorf("%s was let in", name)
+		}
+	}
+	req := request("PUT", "/v1/session/create", `{"NodeChecks":[]}`, relay.HeaderNode+": n1")
+	r.cluster.lead(true)
+	r.register("n1", "", "")
+	w := httptest.NewRecorder()
+	if r.door.ServeHTTP(w, req); w.Body.String() != "Missing node registration" {
+		t.Errorf("a client spoke for n1: %d %s", w.Code, w.Body)
+	}
+	req = request("PUT", "/v1/session/create", `{"NodeChecks":[]}`, relay.HeaderNode+": n1")
+	w = httptest.NewRecorder()
+	if r.door.Forwarded().ServeHTTP(w, req); w.Code != 200 {
+		t.Errorf("the agent of n1 could not: %d %s", w.Code, w.Body)
+	}
+}
+
+// A handler that panics does not end the agent.
+func TestForwardedSurvivesPanics(t *testing.T) {
+	var logged bytes.Buffer
+	r := newRig(t, func(c *Config) {
+		c.Logger = hclog.New(&hclog.LoggerOptions{Output: &logged})
+		c.Agent = nil
+	})
+	w := httptest.NewRecorder()
+	r.door.Forwarded().ServeHTTP(w, request("GET", "/v1/agent/self", ""))
+	if w.Code != 500 || !strings.Contains(logged.String(), "Handler panicked") {
+		t.Errorf("%d, log %s", w.Code, logged.String())
+	}
 }
 
 // tokenSpy takes note of the token that is resolved.

@@ -57,6 +57,9 @@ type Config struct {
 
 // Headers that agents tell each other of a request.
 const (
+	// HeaderPrefix begins the names of all of them. What comes from elsewhere
+	// must not have such headers.
+	HeaderPrefix = "X-Muster-"
 	// HeaderNode is the node of the agent that was asked first.
 	HeaderNode = "X-Muster-Node"
 	// headerFinal marks a request that is for the leader: whoever gets it and
