@@ -9,9 +9,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
+
+	fastjson "github.com/segmentio/encoding/json"
 
 	"muster/model"
 	"muster/ops"
@@ -181,7 +184,15 @@ func (c *call) decode(v any) error {
 }
 
 // unmarshal reads JSON and refuses fields that v does not have.
+// unmarshal reads JSON and refuses fields that v does not have. What is right is
+// read by a parser that takes a tenth of the time of the standard library's;
+// what is not is read once more by the standard library, whose errors are those
+// that clients know.
 func unmarshal(b []byte, v any) error {
+	if _, err := fastjson.Parse(b, v, fastjson.DisallowUnknownFields); err == nil {
+		return nil
+	}
+	reflect.ValueOf(v).Elem().SetZero()
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	return d.Decode(v)

@@ -104,6 +104,9 @@ func (c *call) txn() error {
 	if len(resp.Errors) > 0 {
 		status = http.StatusConflict
 	}
+	if keysOnly(resp.Results) && !t.ReadOnly() && len(resp.Errors) == 0 {
+		return c.sendJSON(status, renderTxn(resp.Results))
+	}
 	answer := txnAnswer{Results: resp.Results, Errors: resp.Errors}
 	if !t.ReadOnly() || len(t.Ops) == 0 {
 		return c.jsonStatus(status, answer)
@@ -115,4 +118,28 @@ func (c *call) txn() error {
 		read.ConsistencyLevel = hModes[c.q.Mode][0]
 	}
 	return c.jsonStatus(status, read)
+}
+
+func keysOnly(results []model.TxnResult) bool {
+	for i := range results {
+		if results[i].KV == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// renderTxn writes the answer to a transaction on keys by hand, as renderKV
+// does.
+func renderTxn(results []model.TxnResult) *body {
+	b := append(make([]byte, 0, 64+200*len(results)), `{"Results":[`...)
+	for i := range results {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"KV":`...)
+		b = appendKV(b, results[i].KV)
+		b = append(b, '}')
+	}
+	return &body{json: append(b, `],"Errors":null}`...)}
 }

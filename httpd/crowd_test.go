@@ -1,0 +1,260 @@
+package httpd
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"muster/internal/memnet"
+)
+
+// crowdSize is how many readers wait at a time. The race detector takes 8,128
+// goroutines, and a waiting reader is two.
+const crowdSize = 2000
+
+// A crowd waits at the door of a rig, over a network in memory.
+type crowd struct {
+	*rig
+	network *memnet.Network
+	serving context.CancelFunc
+	server  *http.Server
+	served  chan struct{}
+	conns   []net.Conn
+}
+
+func newCrowd(t *testing.T) *crowd {
+	k := &crowd{rig: newRig(t), network: memnet.New(1), served: make(chan struct{})}
+	l, err := k.network.Host("10.0.0.1").Listen(8500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As an agent serves.
+	ctx, cancel := context.WithCancel(context.Background())
+	k.serving = cancel
+	k.server = &http.Server{Handler: k.door, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	go func() {
+		defer close(k.served)
+		k.server.Serve(Limit(l, 2*crowdSize))
+	}()
+	t.Cleanup(k.close)
+	return k
+}
+
+func (k *crowd) close() {
+	k.serving()
+	k.server.Shutdown(context.Background())
+	<-k.served
+}
+
+// gather has all ask their question, and waits until they wait.
+func (k *crowd) gather(n int, url func(i int) string) {
+	host := k.network.Host("10.0.0.2")
+	for i := range n {
+		c, err := host.Dial(k.t.Context(), "tcp", "10.0.0.1:8500")
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: agent\r\n\r\n", url(i)); err != nil {
+			k.t.Fatal(err)
+		}
+		k.conns = append(k.conns, c)
+		if i%100 == 99 { // as many as the backlog of a listener holds
+			synctest.Wait()
+		}
+	}
+	synctest.Wait()
+}
+
+// answers reads what everybody got, and goes.
+func (k *crowd) answers(status int) {
+	k.t.Helper()
+	for i, c := range k.conns {
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			k.t.Fatalf("reader %d: %v", i, err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if resp.StatusCode != status || err != nil || status == http.StatusOK && len(body) == 0 {
+			k.t.Errorf("reader %d: %s, %q, %v", i, resp.Status, body, err)
+		}
+	}
+	k.leave()
+}
+
+// leave closes all connections from the outside.
+func (k *crowd) leave() {
+	for _, c := range k.conns {
+		c.Close()
+	}
+	k.conns = nil
+	synctest.Wait()
+}
+
+// used is what is in use now.
+func used() (goroutines int, heap uint64) {
+	for range 3 { // the first ones only empty the pools
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return runtime.NumGoroutine(), m.HeapAlloc
+}
+
+// Thousands of blocked readers leave nothing behind, however they are let go.
+func TestCrowdLeavesNothingBehind(t *testing.T) {
+	service := func(int) string { return "/v1/health/service/web?passing&index=1000000" }
+	key := func(i int) string { return fmt.Sprintf("/v1/kv/key/%d?index=1000000", i) }
+	for name, c := range map[string]struct {
+		url     func(i int) string
+		watches int64 // while they wait
+		keeps   int64 // afterwards: that of the shared answer
+	}{
+		"one service": {service, 1, 1}, "a key each": {key, crowdSize, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newCrowd(t)
+				k.register("n1", "web", "web")
+				k.gather(1, c.url) // the first one fills the pools of the libraries
+				k.leave()
+				goroutines, heap := used()
+				check := func(how string) {
+					t.Helper()
+					now, heapNow := used()
+					if now > goroutines {
+						t.Errorf("%s: %d goroutines, before %d", how, now, goroutines)
+					}
+					if grown := int64(heapNow) - int64(heap); grown > 2<<20 {
+						t.Errorf("%s: the heap has grown by %d KiB", how, grown>>10)
+					}
+					if n := k.log.Store.Watches(); n != c.keeps {
+						t.Errorf("%s: %d watches are left, want %d", how, n, c.keeps)
+					}
+				}
+				wait := func() {
+					t.Helper()
+					k.gather(crowdSize, c.url)
+					if n := k.log.Store.Watches(); n != c.watches {
+						t.Errorf("%d watches while they wait, want %d", n, c.watches)
+					}
+				}
+
+				wait()
+				k.leave()
+				check("they went")
+
+				wait()
+				time.Sleep(10 * time.Minute) // the longest wait
+				if c.keeps == 0 {
+					k.answers(http.StatusNotFound)
+				} else {
+					k.answers(http.StatusOK)
+				}
+				check("their time was over")
+
+				k.gather(crowdSize, func(i int) string { return c.url(i)[:len(c.url(i))-6] + "&wait=10m" }) // index=1
+				if c.keeps > 0 {
+					k.register("n2", "web", "web")
+				} else {
+					for i := range crowdSize {
+						k.put(fmt.Sprintf("key/%d", i), "v")
+					}
+				}
+				k.answers(http.StatusOK)
+				if c.keeps == 0 {
+					_, heap = used() // the keys stay
+				}
+				check("a change came")
+
+				wait()
+				k.close()
+				k.leave()
+				goroutines -= 1 // that of Serve
+				check("the server ended")
+			})
+		})
+	}
+}
+
+// A client has so many connections at a time and no more; others are not
+// affected, and a connection that ends makes room for one.
+func TestLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := memnet.New(1)
+		inner, err := n.Host("10.0.0.1").Listen(8500)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := Limit(inner, 2)
+		defer l.Close()
+		accepted := make(chan net.Conn, 10)
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					close(accepted)
+					return
+				}
+				accepted <- c
+			}
+		}()
+		dial := func(from string) net.Conn {
+			c, err := n.Host(from).Dial(t.Context(), "tcp", "10.0.0.1:8500")
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			return c
+		}
+		first := dial("10.0.0.2")
+		dial("10.0.0.2")
+		refused := dial("10.0.0.2")
+		if len(accepted) != 2 {
+			t.Errorf("%d connections are let in", len(accepted))
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(refused), nil)
+		if err != nil || resp.StatusCode != http.StatusTooManyRequests || !resp.Close {
+			t.Fatalf("refused with %+v, %v", resp, err)
+		}
+		if body, err := io.ReadAll(resp.Body); err != nil || len(body) == 0 {
+			t.Errorf("refused with %q, %v", body, err)
+		}
+		if dial("10.0.0.3"); len(accepted) != 3 {
+			t.Error("another client is refused, too")
+		}
+		inside := <-accepted
+		inside.Close()
+		inside.Close() // counts once
+		first.Close()
+		if dial("10.0.0.2"); len(accepted) != 3 {
+			t.Error("no room after one has gone")
+		}
+		if dial("10.0.0.2"); len(accepted) != 3 {
+			t.Error("a connection that was closed twice counts twice")
+		}
+		for c := range accepted {
+			c.Close()
+			if len(accepted) == 0 {
+				break
+			}
+		}
+		if open := l.(*limited).open; len(open) != 0 {
+			t.Errorf("still counted: %v", open)
+		}
+	})
+	l, err := memnet.New(1).Host("10.0.0.1").Listen(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if Limit(l, 0) != l || Limit(l, -1) != l {
+		t.Error("no limit is one")
+	}
+}
