@@ -109,78 +109,76 @@ func used() (goroutines int, heap uint64) {
 
 // Thousands of blocked readers leave nothing behind, however they are let go.
 func TestCrowdLeavesNothingBehind(t *testing.T) {
-	service := func(int) string { return "/v1/health/service/web?passing&index=1000000" }
-	key := func(i int) string { return fmt.Sprintf("/v1/kv/key/%d?index=1000000", i) }
-	for name, c := range map[string]struct {
-		url     func(i int) string
-		watches int64 // while they wait
-		keeps   int64 // afterwards: that of the shared answer
-	}{
-		"one service": {service, 1, 1}, "a key each": {key, crowdSize, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				k := newCrowd(t)
-				k.register("n1", "web", "web")
-				k.gather(1, c.url) // the first one fills the pools of the libraries
-				k.leave()
-				goroutines, heap := used()
-				check := func(how string) {
-					t.Helper()
-					now, heapNow := used()
-					if now > goroutines {
-						t.Errorf("%s: %d goroutines, before %d", how, now, goroutines)
-					}
-					if grown := int64(heapNow) - int64(heap); grown > 2<<20 {
-						t.Errorf("%s: the heap has grown by %d KiB", how, grown>>10)
-					}
-					if n := k.log.Store.Watches(); n != c.keeps {
-						t.Errorf("%s: %d watches are left, want %d", how, n, c.keeps)
-					}
+	t.Run("one service", func(t *testing.T) {
+		testCrowd(t, http.StatusOK, 1, 1, // the shared answer keeps its watch
+			func(int) string { return "/v1/health/service/web?passing" },
+			func(k *crowd) { k.register("n2", "web", "web") })
+	})
+	t.Run("a key each", func(t *testing.T) {
+		testCrowd(t, http.StatusNotFound, crowdSize, 0,
+			func(i int) string { return fmt.Sprintf("/v1/kv/key/%d?dc=dc1", i) },
+			func(k *crowd) {
+				for i := range crowdSize {
+					k.put(fmt.Sprintf("key/%d", i), "v")
 				}
-				wait := func() {
-					t.Helper()
-					k.gather(crowdSize, c.url)
-					if n := k.log.Store.Watches(); n != c.watches {
-						t.Errorf("%d watches while they wait, want %d", n, c.watches)
-					}
-				}
-
-				wait()
-				k.leave()
-				check("they went")
-
-				wait()
-				time.Sleep(10 * time.Minute) // the longest wait
-				if c.keeps == 0 {
-					k.answers(http.StatusNotFound)
-				} else {
-					k.answers(http.StatusOK)
-				}
-				check("their time was over")
-
-				k.gather(crowdSize, func(i int) string { return c.url(i)[:len(c.url(i))-6] + "&wait=10m" }) // index=1
-				if c.keeps > 0 {
-					k.register("n2", "web", "web")
-				} else {
-					for i := range crowdSize {
-						k.put(fmt.Sprintf("key/%d", i), "v")
-					}
-				}
-				k.answers(http.StatusOK)
-				if c.keeps == 0 {
-					_, heap = used() // the keys stay
-				}
-				check("a change came")
-
-				wait()
-				k.close()
-				k.leave()
-				goroutines -= 1 // that of Serve
-				check("the server ended")
 			})
-		})
-	}
+	})
+}
+
+// testCrowd lets a crowd go in every way. before is what they get without a
+// change; watches are how many there are while they wait, keeps afterwards.
+func testCrowd(t *testing.T, before int, watches, keeps int64, url func(i int) string, change func(*crowd)) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newCrowd(t)
+		k.register("n1", "web", "web")
+		wait := func(index int) {
+			t.Helper()
+			k.gather(crowdSize, func(i int) string { return fmt.Sprintf("%s&wait=10m&index=%d", url(i), index) })
+			if n := k.log.Store.Watches(); n != watches {
+				t.Errorf("%d watches while they wait, want %d", n, watches)
+			}
+		}
+		wait(1)
+		k.leave() // the first ones fill the pools of the libraries
+		goroutines, heap := used()
+		check := func(how string) {
+			t.Helper()
+			now, heapNow := used()
+			if now > goroutines {
+				t.Errorf("%s: %d goroutines, before %d", how, now, goroutines)
+			}
+			if grown := int64(heapNow) - int64(heap); grown > 512*crowdSize {
+				t.Errorf("%s: the heap has grown by %d KiB", how, grown>>10)
+			}
+			if n := k.log.Store.Watches(); n != keeps {
+				t.Errorf("%s: %d watches are left, want %d", how, n, keeps)
+			}
+		}
+
+		wait(1)
+		k.leave()
+		check("they went")
+
+		wait(1)
+		time.Sleep(10 * time.Minute)
+		k.answers(before)
+		check("their time was over")
+
+		wait(1)
+		change(k)
+		k.answers(http.StatusOK)
+		k.leave()
+		if now, _ := used(); now > goroutines || k.log.Store.Watches() != keeps {
+			t.Errorf("a change came: %d goroutines, before %d; %d watches", now, goroutines, k.log.Store.Watches())
+		}
+		_, heap = used() // what they waited for stays
+
+		wait(1_000_000)
+		k.close()
+		k.leave()
+		goroutines-- // that of Serve
+		check("the server ended")
+	})
 }
 
 // A client has so many connections at a time and no more; others are not
