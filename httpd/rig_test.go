@@ -3,7 +3,9 @@ package httpd
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -59,7 +61,8 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 		cfg.Events = events
 	}
 	var err error
-	cfg.Local, err = local.New(local.Config{NodeName: "s1", Datacenter: "dc1", Catalog: noCatalog{}, Checks: check.Options{}})
+	cfg.Local, err = local.New(local.Config{NodeName: "s1", Datacenter: "dc1", Catalog: noCatalog{},
+		Checks: check.Options{Dial: noNetwork, Rand: func() float64 { return 0.999 }, DockerHost: "unix:///nonexistent"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,6 +234,11 @@ func (c *fakeCluster) lead(leading bool) {
 		close(c.changed)
 		c.changed = nil
 	}
+}
+
+// noNetwork is for checks.
+func noNetwork(context.Context, string, string) (net.Conn, error) {
+	return nil, errors.New("there is no network here")
 }
 
 // noCatalog cannot be reached: nothing is synced here.

@@ -57,7 +57,7 @@ func (d *ServiceDefinition) NodeService() *NodeService {
 
 // AllChecks are Check and Checks in the order in which they get their IDs.
 func (d *ServiceDefinition) AllChecks() []*CheckDefinition {
-	all := slices.Clone(d.Checks)
+	all := slices.DeleteFunc(slices.Clone(d.Checks), func(c *CheckDefinition) bool { return c == nil }) // JSON has null
 	if d.Check != nil && !d.Check.Empty() {
 		all = append([]*CheckDefinition{d.Check}, all...)
 	}

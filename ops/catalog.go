@@ -66,6 +66,7 @@ func (o *Ops) Register(ctx context.Context, token string, r *model.RegisterReque
 		r.Checks = append(r.Checks, r.Check)
 		r.Check = nil
 	}
+	r.Checks = slices.DeleteFunc(r.Checks, func(c *model.HealthCheck) bool { return c == nil }) // JSON has null
 	for _, c := range r.Checks {
 		if err := prepareCheck(c, r.Node); err != nil {
 			return err
