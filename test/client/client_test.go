@@ -81,11 +81,31 @@ func TestRunAllStopsWhenInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var got []outcome
 	cancel()
-	s.runAll(ctx, []string{"api/TestA", "api/TestB", "api/TestC"}, 1, time.Minute, func(o outcome) { got = append(got, o) })
+	s.runAll(ctx, []string{"api/TestA", "api/TestB", "api/TestC"}, 1, time.Minute, once, func(o outcome) { got = append(got, o) })
 	for _, o := range got {
 		if o.state == passed {
 			t.Errorf("%s passed", o.name)
 		}
+	}
+}
+
+func once(string) int { return 1 }
+
+// A racy test may fail a few times, another may not.
+func TestTries(t *testing.T) {
+	l := &lists{racy: map[string]string{"api/TestX": "reads before it is told"}}
+	for _, c := range []struct {
+		name string
+		want state
+	}{{"api/TestX", passed}, {"api/TestY", failed}} {
+		s := fakeSuite(t, `
+if [ -e began ]; then echo "--- PASS: TestX (0.00s)"; exit; fi
+touch began; exit 1`)
+		s.runAll(t.Context(), []string{c.name}, 1, time.Minute, l.tries, func(o outcome) {
+			if o.state != c.want {
+				t.Errorf("%s: got %s", c.name, o.state)
+			}
+		})
 	}
 }
 
@@ -94,7 +114,7 @@ func TestRunAgainWithoutPorts(t *testing.T) {
 	s := fakeSuite(t, `
 if [ -e began ]; then echo "--- PASS: TestX (0.00s)"; exit; fi
 touch began; echo "panic: freeport: cannot allocate port block"; exit 2`)
-	s.runAll(t.Context(), []string{"api/TestX"}, 1, time.Minute, func(o outcome) {
+	s.runAll(t.Context(), []string{"api/TestX"}, 1, time.Minute, once, func(o outcome) {
 		if o.state != passed {
 			t.Errorf("got %s: %s", o.state, o.output)
 		}
@@ -132,6 +152,7 @@ func TestLists(t *testing.T) {
 		write(t, filepath.Join(dir, "passing.txt"), passing, 0o644)
 		write(t, filepath.Join(dir, "skip.txt"), skip, 0o644)
 		write(t, filepath.Join(dir, "areas.txt"), areas, 0o644)
+		write(t, filepath.Join(dir, "racy.txt"), "# none\n", 0o644)
 		return loadLists(dir)
 	}
 	tests := []string{"api/TestA", "api/TestB"}

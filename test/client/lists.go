@@ -13,12 +13,13 @@ import (
 type lists struct {
 	passing map[string]bool   // passing.txt: must pass
 	skip    map[string]string // skip.txt: can't be run, and why
+	racy    map[string]string // racy.txt: may fail with any agent, and why
 	areas   []areaRule        // areas.txt, the first that fits counts
 }
 
 type areaRule struct{ area, glob string }
 
-// loadLists reads the three files. An empty dir stands for where go run is
+// loadLists reads the files. An empty dir stands for where go run is
 // usually called: the root of the project, or the folder of this program.
 func loadLists(dir string) (*lists, error) {
 	if dir == "" {
@@ -27,7 +28,7 @@ func loadLists(dir string) (*lists, error) {
 			dir = "."
 		}
 	}
-	l := &lists{passing: map[string]bool{}, skip: map[string]string{}}
+	l := &lists{passing: map[string]bool{}, skip: map[string]string{}, racy: map[string]string{}}
 	err := errors.Join(
 		readLines(filepath.Join(dir, "passing.txt"), func(name, rest string) error {
 			if rest != "" || l.passing[name] {
@@ -36,13 +37,8 @@ func loadLists(dir string) (*lists, error) {
 			l.passing[name] = true
 			return nil
 		}),
-		readLines(filepath.Join(dir, "skip.txt"), func(name, reason string) error {
-			if reason == "" {
-				return fmt.Errorf("%s: no reason given", name)
-			}
-			l.skip[name] = reason
-			return nil
-		}),
+		readLines(filepath.Join(dir, "skip.txt"), reasons(l.skip)),
+		readLines(filepath.Join(dir, "racy.txt"), reasons(l.racy)),
 		readLines(filepath.Join(dir, "areas.txt"), func(area, glob string) error {
 			if _, err := path.Match(glob, ""); err != nil || glob == "" {
 				return fmt.Errorf("%s: want a glob, not %q", area, glob)
@@ -52,6 +48,16 @@ func loadLists(dir string) (*lists, error) {
 		}),
 	)
 	return l, err
+}
+
+func reasons(m map[string]string) func(name, reason string) error {
+	return func(name, reason string) error {
+		if reason == "" {
+			return fmt.Errorf("%s: no reason given", name)
+		}
+		m[name] = reason
+		return nil
+	}
 }
 
 // readLines hands the first word of each line, and the rest, to f. '#' starts
@@ -84,6 +90,14 @@ func (l *lists) area(name string) string {
 	return ""
 }
 
+// tries is how often a test is run at most until it passes.
+func (l *lists) tries(name string) int {
+	if l.racy[name] != "" {
+		return 5
+	}
+	return 1
+}
+
 // check compares the lists with the tests that there are: a name that is none
 // of theirs was misspelt or is gone, and would never be run.
 func (l *lists) check(tests []string) error {
@@ -103,9 +117,14 @@ func (l *lists) check(tests []string) error {
 			errs = append(errs, fmt.Errorf("%s is in passing.txt and in skip.txt", name))
 		}
 	}
-	for name := range l.skip {
-		if !known[name] {
-			errs = append(errs, fmt.Errorf("skip.txt: there is no test %s", name))
+	for _, file := range []struct {
+		name  string
+		tests map[string]string
+	}{{"skip.txt", l.skip}, {"racy.txt", l.racy}} {
+		for name := range file.tests {
+			if !known[name] {
+				errs = append(errs, fmt.Errorf("%s: there is no test %s", file.name, name))
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -28,7 +28,7 @@ type options struct {
 func parseFlags() options {
 	var o options
 	flag.StringVar(&o.bin, "bin", "", "the agent binary to test")
-	flag.StringVar(&o.dir, "dir", "", "the folder with passing.txt, skip.txt and areas.txt; by default the one of this program")
+	flag.StringVar(&o.dir, "dir", "", "the folder with passing.txt, skip.txt, racy.txt and areas.txt; by default the one of this program")
 	flag.StringVar(&o.only, "only", "", "run the tests whose name (api/TestX) this expression matches")
 	flag.StringVar(&o.area, "area", "", "run the tests of this area, as areas.txt names it")
 	flag.BoolVar(&o.listed, "listed", false, "run only the tests in passing.txt")
@@ -84,7 +84,7 @@ func run(o options) (int, error) {
 	}
 	began := time.Now()
 	rep := newReport(l, o.v)
-	s.runAll(ctx, tests, o.jobs, o.timeout, rep.add)
+	s.runAll(ctx, tests, o.jobs, o.timeout, l.tries, rep.add)
 	if ctx.Err() != nil {
 		return 130, errors.New("interrupted")
 	}

@@ -101,19 +101,17 @@ type outcome struct {
 	output string
 }
 
-// runAll runs the tests, jobs at a time, each in a process of its own, and
-// hands the outcomes to done, one at a time. It stops early with ctx.
-func (s *suite) runAll(ctx context.Context, tests []string, jobs int, limit time.Duration, done func(outcome)) {
+// runAll runs the tests, jobs at a time, each in a process of its own and as
+// often as tries says until it passes, and hands the outcomes to done, one at a
+// time. It stops early with ctx.
+func (s *suite) runAll(ctx context.Context, tests []string, jobs int, limit time.Duration, tries func(name string) int, done func(outcome)) {
 	var mu sync.Mutex // held while done runs
 	work := make(chan string)
 	var wg sync.WaitGroup
 	for range max(1, jobs) {
 		wg.Go(func() {
 			for name := range work {
-				o := s.run(ctx, name, limit)
-				for tries := 1; noPorts(o) && tries < 10; tries++ {
-					o = s.run(ctx, name, limit)
-				}
+				o := s.runUntilItPasses(ctx, name, limit, tries(name))
 				mu.Lock()
 				done(o)
 				mu.Unlock()
@@ -130,6 +128,21 @@ feed:
 	}
 	close(work)
 	wg.Wait()
+}
+
+func (s *suite) runUntilItPasses(ctx context.Context, name string, limit time.Duration, tries int) outcome {
+	for try, ports := 1, 1; ; try++ {
+		o := s.run(ctx, name, limit)
+		switch {
+		case ctx.Err() != nil || o.state != failed:
+			return o
+		case noPorts(o) && ports < 10:
+			ports++
+			try--
+		case try >= tries:
+			return o
+		}
+	}
 }
 
 // noPorts tells that a test never began: the kit that starts its agent hands
