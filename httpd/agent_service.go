@@ -177,8 +177,8 @@ func camel(v any) any {
 	switch x := v.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(x))
-		for k, child := range x {
-			name := strings.ReplaceAll(k, "_", "")
+		for _, k := range sortedKeys(x) { // of two spellings the same one wins each time
+			child, name := x[k], strings.ReplaceAll(k, "_", "")
 			switch strings.ToLower(name) {
 			case "meta", "config", "header", "taggedaddresses":
 				out[name] = child

@@ -46,6 +46,26 @@ func TestAgentRegistrationsCannotBeDodged(t *testing.T) {
 	}
 }
 
+// Definitions may be spelled in snake case; names that are data stay as they are.
+func TestAgentDefinitionsInSnakeCase(t *testing.T) {
+	r := newRig(t)
+	r.want(200, "", "PUT", "/v1/agent/service/register", `{"name":"web","port":80,"enable_tag_override":true,"meta":{"a_b":"c_d"},
+		"tagged_addresses":{"lan_ipv4":{"address":"10.0.0.1","port":81}},"checks":[{"check_id":"c","ttl":"10s","deregister_critical_service_after":"2m"}]}`)
+	s := r.door.cfg.Local.Service("web")
+	if s == nil || !s.EnableTagOverride || s.Meta["a_b"] != "c_d" || s.TaggedAddresses["lan_ipv4"].Port != 81 || r.door.cfg.Local.Check("c") == nil {
+		t.Errorf("%+v", s)
+	}
+	for range 20 {
+		r.want(200, "", "PUT", "/v1/agent/service/register", `{"name":"twice","p_ort":1,"po_rt":2}`)
+		if s := r.door.cfg.Local.Service("twice"); s.Port != 2 {
+			t.Fatalf("the port is %d", s.Port)
+		}
+	}
+	r.want(400, `Request decode failed: json: unknown field "no_such"`, "PUT", "/v1/agent/service/register", `{"name":"web","no_such":1}`)
+	r.want(400, `Request decode failed: json: unknown field "Bogus"`, "PUT", "/v1/agent/check/register", `{"Name":"web","Bogus":1}`)
+	r.want(400, "Request decode failed: EOF", "PUT", "/v1/agent/check/register", "")
+}
+
 // A registration by somebody with just the permissions that it needs.
 func TestAgentRegistrationsNeedNoMore(t *testing.T) {
 	k := newWalk(t, route{})

@@ -143,7 +143,7 @@ func FuzzKV(f *testing.F) {
 		var list []*model.KVPair
 		if w := r.send("GET", path, "recurse", nil); json.Unmarshal(w.Body.Bytes(), &list) != nil || len(list) != 1 || !bytes.Equal(list[0].Value, value) {
 			t.Errorf("recurse: %d %s", w.Code, w.Body)
-		} else if list[0].Key != strings.ToValidUTF8(key, "\uFFFD") && list[0].Key != key && !strings.Contains(key, "\xff") {
+		} else if list[0].Key != string([]rune(key)) { // JSON has no bytes
 			t.Errorf("the key %q became %q", key, list[0].Key)
 		}
 	})
