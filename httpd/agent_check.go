@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -62,6 +63,9 @@ func (c *call) agentCheckRegister() error {
 	if def.Script != "" {
 		return unknownField("Script")
 	}
+	if err := inDefault(def.Namespace, def.Partition); err != nil {
+		return err
+	}
 	if def.Name == "" {
 		return model.Errorf(model.BadRequest, "Missing check name")
 	}
@@ -86,7 +90,7 @@ func (c *call) agentCheckRegister() error {
 // unknownField refuses a field that definitions have elsewhere. Script, above
 // all, is for files: it would be a program that comes over the network.
 func unknownField(name string) error {
-	return model.Errorf(model.BadRequest, "Request decode failed: json: unknown field %q", name)
+	return undecodable(fmt.Errorf("json: unknown field %q", name))
 }
 
 // mayReplaceCheck checks the permission to change a check that may be there.

@@ -151,11 +151,7 @@ func (c *call) decodeDefinition(v any) error {
 		}
 	}
 	if err != nil {
-		text := err.Error()
-		if strings.Contains(text, `unknown field "Namespace"`) || strings.Contains(text, `unknown field "Partition"`) {
-			text += " - Namespaces are a Consul Enterprise feature"
-		}
-		return model.Errorf(model.BadRequest, "Request decode failed: %s", text)
+		return undecodable(err)
 	}
 	return nil
 }
@@ -205,6 +201,9 @@ func (c *call) agentServiceRegister() error {
 		if check.Script != "" {
 			return unknownField("Script")
 		}
+	}
+	if err := inDefault(def.Namespace, def.Partition); err != nil {
+		return err
 	}
 	if def.Token == "" {
 		def.Token = c.q.Token

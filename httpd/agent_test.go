@@ -66,6 +66,19 @@ func TestAgentDefinitionsInSnakeCase(t *testing.T) {
 	r.want(400, "Request decode failed: EOF", "PUT", "/v1/agent/check/register", "")
 }
 
+// Nothing is put where its owner did not mean it to be.
+func TestRegistrationsInOtherNamespaces(t *testing.T) {
+	r := newRig(t)
+	for url, name := range map[string]string{"/v1/agent/service/register": "Name", "/v1/agent/check/register": "Name", "/v1/catalog/register": "Node"} {
+		for _, tenancy := range []string{"Namespace", "Partition"} {
+			r.want(400, `Request decode failed: json: unknown field "`+tenancy+`" - `+tenancy+`s are a Consul Enterprise feature`,
+				"PUT", url, `{"`+name+`":"web","`+tenancy+`":"other"}`)
+		}
+	}
+	r.want(200, "", "PUT", "/v1/agent/service/register", `{"Name":"web","Namespace":"default","Partition":"default"}`)
+	r.want(200, "", "PUT", "/v1/agent/check/register", `{"Name":"mem","TTL":"10s","Namespace":"default"}`)
+}
+
 // A registration by somebody with just the permissions that it needs.
 func TestAgentRegistrationsNeedNoMore(t *testing.T) {
 	k := newWalk(t, route{})

@@ -178,9 +178,19 @@ func (c *call) decode(v any) error {
 	}
 	c.raw = b
 	if err := unmarshal(b, v); err != nil {
-		return model.Errorf(model.BadRequest, "Request decode failed: %w", err)
+		return undecodable(err)
 	}
 	return nil
+}
+
+// undecodable is the error of a body that cannot be read.
+func undecodable(err error) error {
+	for _, tenancy := range []string{"Namespace", "Partition"} {
+		if strings.HasSuffix(err.Error(), "unknown field \""+tenancy+"\"") {
+			err = fmt.Errorf("%w - %ss are a Consul Enterprise feature", err, tenancy)
+		}
+	}
+	return model.Errorf(model.BadRequest, "Request decode failed: %w", err)
 }
 
 // unmarshal reads JSON and refuses fields that v does not have. What is right is

@@ -51,6 +51,18 @@ func (c *call) refuseTenancy() error {
 	return nil
 }
 
+// inDefault refuses a definition for another namespace or partition than
+// "default", rather than to put it there all the same.
+func inDefault(namespace, partition string) error {
+	switch {
+	case namespace != "" && namespace != "default":
+		return unknownField("Namespace")
+	case partition != "" && partition != "default":
+		return unknownField("Partition")
+	}
+	return nil
+}
+
 // serveProfile serves Go's profiles when the agent is told to.
 func (d *Door) serveProfile(w http.ResponseWriter, r *http.Request) {
 	if !d.cfg.EnableDebug {

@@ -51,7 +51,7 @@ func (c *call) sessionCreate() error {
 	}
 	if len(b) > 0 {
 		if err := json.Unmarshal(b, &in); err != nil {
-			return model.Errorf(model.BadRequest, "Request decode failed: %w", err)
+			return undecodable(err)
 		}
 	}
 	s := model.Session{Name: in.Name, Node: in.Node, LockDelay: model.LockDelayDefault, Behavior: in.Behavior,
