@@ -81,10 +81,13 @@ func (l *fakeLog) ConfirmRead(ctx context.Context, _ bool) error {
 	return down
 }
 
-func (l *fakeLog) ReadOK() bool {
+func (l *fakeLog) Reign() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.down == nil
+	if l.down != nil {
+		return 0
+	}
+	return 1
 }
 
 func (l *fakeLog) Leader() (id, address string) { return "id", "127.0.0.1:8300" }

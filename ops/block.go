@@ -103,6 +103,7 @@ func Ask[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Qu
 	expired, seen := false, uint64(0)
 	current := q.Mode == Stale // what is read from now on is as current as asked for
 	for {
+		reign := o.log.Reign()
 		answer, release, err := a.get(q.MinIndex > 0)
 		if err != nil {
 			return none, Meta{}, err
@@ -112,7 +113,7 @@ func Ask[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Qu
 		if q.MinIndex == 0 || answer.Index > q.MinIndex || answer.Index < seen || expired {
 			value, index := answer.Value, answer.Index
 			release()
-			if current || o.log.ReadOK() {
+			if current || (reign != 0 && o.log.Reign() == reign) {
 				return value, o.meta(q.Mode, index), nil
 			}
 			if err := o.log.ConfirmRead(ctx, false); err != nil {

@@ -255,6 +255,29 @@ func TestAskReadsAgainWithoutLease(t *testing.T) {
 	}
 }
 
+// A server that leads after it has read did not necessarily lead before:
+// another one may have led between, and what was read be older than that.
+func TestAskReadsAgainInAnotherReign(t *testing.T) {
+	for name, reigns := range map[string][]uint64{"leads again": {1, 2}, "leads now": {0, 2}, "leads no more": {1, 0}} {
+		l := opstest.NewLog()
+		o := l.Ops(acl.Open{})
+		set(t, l, "k", "old")
+		asked, confirmed := 0, 0
+		l.SetReign(func() uint64 {
+			asked++
+			return reigns[min(asked, len(reigns))-1]
+		})
+		l.SetConfirm(func(context.Context, bool) error {
+			confirmed++
+			set(t, l, "k", "new")
+			return nil
+		})
+		if v, _, err := get(t.Context(), o, "k", ops.Query{}); v != "new" || err != nil || confirmed != 1 {
+			t.Errorf("%s: read %q, %v, confirmed %d times", name, v, err, confirmed)
+		}
+	}
+}
+
 // The lease holds when the reader begins to wait, and is lost before the
 // change that wakes it.
 func TestAskLosesLeadershipWhileWaiting(t *testing.T) {
@@ -436,4 +459,40 @@ func TestAskRestore(t *testing.T) {
 		}
 		a.want(t, "old", 1, time.Second)
 	})
+}
+
+// A server that has just started replays its log, and leads a moment later:
+// what was read before that must not be answered because it leads now.
+func TestAskReadsAgainWhenReadyInBetween(t *testing.T) {
+	log := opstest.NewLog()
+	o := log.Ops(acl.Open{})
+	asked := 0
+	log.SetReign(func() uint64 {
+		asked++
+		if asked == 1 {
+			return 0 // not ready
+		}
+		return 1
+	})
+	log.SetConfirm(func(context.Context, bool) error {
+		_, err := o.KVApply(t.Context(), "", &model.KVCommand{Op: model.KVSet, DirEnt: model.KVPair{Key: "k", Value: []byte("replayed")}})
+		return err
+	})
+	v, _, err := get(t.Context(), o, "k", ops.Query{})
+	if err != nil || v != "replayed" {
+		t.Errorf("got %q, %v; want what the log holds", v, err)
+	}
+	// A term that changed in between is another reign as well.
+	asked = 1
+	log.SetReign(func() uint64 {
+		asked++
+		return uint64(asked)
+	})
+	log.SetConfirm(func(context.Context, bool) error {
+		_, err := o.KVApply(t.Context(), "", &model.KVCommand{Op: model.KVSet, DirEnt: model.KVPair{Key: "k", Value: []byte("newer")}})
+		return err
+	})
+	if v, _, err := get(t.Context(), o, "k", ops.Query{}); err != nil || v != "newer" {
+		t.Errorf("got %q, %v; want what the new reign knows", v, err)
+	}
 }

@@ -42,11 +42,12 @@ func Hold[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Q
 		return nil, err
 	}
 	for current := q.Mode == Stale; ; current = true {
+		reign := o.log.Reign()
 		answer, release, err := a.get(true)
 		if err != nil {
 			return nil, err
 		}
-		if current || o.log.ReadOK() {
+		if current || (reign != 0 && o.log.Reign() == reign) {
 			return &Held[V]{Value: answer.Value, o: o, q: *q, answer: answer, release: release, authz: authz}, nil
 		}
 		release()
@@ -60,6 +61,10 @@ func Hold[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Q
 // must not be called after Release. A token whose rules have changed resolves
 // to another authorizer, and then it would not.
 func (h *Held[V]) Current() bool {
+	var reign uint64
+	if h.q.Mode == Default {
+		reign = h.o.log.Reign() // before it is seen that nothing has changed
+	}
 	if h.authz == nil || h.answer.Watch.Fired() {
 		return false
 	}
@@ -70,7 +75,7 @@ func (h *Held[V]) Current() bool {
 	case Stale:
 		return h.q.MaxStale <= 0 || h.o.log.LastContact() <= h.q.MaxStale
 	case Default:
-		return h.o.log.ReadOK()
+		return reign != 0 && h.o.log.Reign() == reign
 	default:
 		return false
 	}

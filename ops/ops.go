@@ -20,9 +20,10 @@ type Log interface {
 	// acknowledged before the call, by whatever leader. consistent has the
 	// leader ask its majority.
 	ConfirmRead(ctx context.Context, consistent bool) error
-	// ReadOK tells, cheaply, whether what was read before the call was current.
-	// On a server that does not lead it is false.
-	ReadOK() bool
+	// Reign tells, cheaply, the term in which this server leads and is current;
+	// else it is 0. What is read between two calls that give the same term is
+	// current.
+	Reign() uint64
 	// Leader is the ID and the address of the leader, or "".
 	Leader() (id, address string)
 	// LastContact is the time since this server heard of the leader.

@@ -9,16 +9,26 @@ import (
 	"muster/model"
 )
 
-// ReadOK says, at the price of a few atomic loads, whether no other server can
-// lead now and this one has applied every write that was acknowledged so far.
-// Ask after the state was read: if it is true, what was read is current. If it
-// is false, call ConfirmRead and read again.
+// Reign says, at the price of a few atomic loads, whether no other server can
+// lead now and this one has applied every write that was acknowledged so far:
+// then it is the term in which this server leads, else 0.
+//
+// Ask before the state is read and again after: if both times it is the same
+// term, what was read is current. Asking only after is not enough: a server that
+// has just started may have been read while it still replayed its log, and lead
+// a moment later. If it is 0 or differs, call ConfirmRead and read again.
 //
 // While it is asked, the lease behind it is renewed in the background.
-func (q *Quorum) ReadOK() bool {
+func (q *Quorum) Reign() uint64 {
 	g := q.lease.current.Load()
-	return g != nil && q.stillLeads(g) && q.holds(g)
+	if g == nil || !g.ready || !q.stillLeads(g) || !q.holds(g) {
+		return 0
+	}
+	return g.term
 }
+
+// ReadOK says whether Reign is not 0.
+func (q *Quorum) ReadOK() bool { return q.Reign() != 0 }
 
 // holds says whether the lease g holds now, and has an old one renewed.
 func (q *Quorum) holds(g *grant) bool {

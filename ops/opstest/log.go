@@ -29,7 +29,7 @@ type Log struct {
 	index       uint64
 	leader      string
 	lastContact time.Duration
-	readOK      func() bool
+	reign       func() uint64
 	confirm     func(ctx context.Context, consistent bool) error
 	propose     func() error
 	servers     []quorum.Server
@@ -95,8 +95,18 @@ func (l *Log) apply(data []byte) (any, uint64, error) {
 // SetPropose has f decide whether proposals fail; nil: none does.
 func (l *Log) SetPropose(f func() error) { l.set(func() { l.propose = f }) }
 
-// SetReadOK has f answer for ReadOK; nil: reads are current.
-func (l *Log) SetReadOK(f func() bool) { l.set(func() { l.readOK = f }) }
+// SetReign has f answer for Reign; nil: reads are current, in term 1.
+func (l *Log) SetReign(f func() uint64) { l.set(func() { l.reign = f }) }
+
+// SetReadOK has f tell whether reads are current, in term 1.
+func (l *Log) SetReadOK(f func() bool) {
+	l.SetReign(func() uint64 {
+		if f() {
+			return 1
+		}
+		return 0
+	})
+}
 
 // SetConfirm has f answer for ConfirmRead; nil: reads are current.
 func (l *Log) SetConfirm(f func(ctx context.Context, consistent bool) error) {
@@ -146,12 +156,15 @@ func (l *Log) ConfirmRead(ctx context.Context, consistent bool) error {
 	return f(ctx, consistent)
 }
 
-// ReadOK is part of ops.Log.
-func (l *Log) ReadOK() bool {
+// Reign is part of ops.Log.
+func (l *Log) Reign() uint64 {
 	l.mu.Lock()
-	f := l.readOK
+	f := l.reign
 	l.mu.Unlock()
-	return f == nil || f()
+	if f == nil {
+		return 1
+	}
+	return f()
 }
 
 // Leader is part of ops.Log.
