@@ -3,6 +3,7 @@ package ops_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -174,7 +175,8 @@ func TestAskCallerGone(t *testing.T) {
 type reign struct {
 	*opstest.Log
 	ok        atomic.Bool
-	confirmed []bool // whether a majority was asked for, for each ConfirmRead
+	mu        sync.Mutex // held within ConfirmRead
+	confirmed []bool     // whether a majority was asked for, for each ConfirmRead
 	err       error
 	then      func() // called within ConfirmRead, before it returns
 }
@@ -183,6 +185,8 @@ func newReign() *reign {
 	r := &reign{Log: opstest.NewLog()}
 	r.SetReadOK(r.ok.Load)
 	r.SetConfirm(func(_ context.Context, consistent bool) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.confirmed = append(r.confirmed, consistent)
 		if r.then != nil {
 			r.then()
@@ -290,8 +294,10 @@ func TestAskLosesLeadershipWhileWaiting(t *testing.T) {
 		if !changed.waiting() || !expired.waiting() {
 			t.Fatal("answered without a change")
 		}
-		r.ok.Store(false)
+		r.mu.Lock()
 		r.err = model.ErrNoLeader
+		r.mu.Unlock()
+		r.ok.Store(false)
 		set(t, r.Log, "k", "of another leader")
 		for _, a := range []*asked{changed, expired} {
 			<-a.done
