@@ -104,6 +104,27 @@ func TestPermissionsCannotBeDodged(t *testing.T) {
 	}
 }
 
+// Who may write but not read is not shown what he wrote over.
+func TestTxnShowsOnlyWhatMayBeRead(t *testing.T) {
+	for _, hidden := range []acl.Resource{acl.Key, acl.Node, acl.Service, ""} {
+		_, o := newTown(t, opstest.Rule(func(r acl.Resource, _ string, a acl.Access) bool { return a == acl.Write || r != hidden }))
+		resp, err := o.Txn(t.Context(), &ops.Query{}, &model.Txn{Ops: []model.TxnOp{
+			kv(model.KVSet, "dir/a", "v"),
+			{Node: &model.TxnNode{Verb: model.VerbSet, Node: model.Node{Node: "n2", Address: "10.0.0.9"}}},
+			{Service: &model.TxnService{Verb: model.VerbSet, Node: "n1", Service: model.NodeService{ID: "web1", Service: "web"}}},
+			{Check: &model.TxnCheck{Verb: model.VerbSet, Check: model.HealthCheck{Node: "n1", CheckID: "web-check", ServiceID: "web1"}}},
+			{Check: &model.TxnCheck{Verb: model.VerbSet, Check: model.HealthCheck{Node: "n1", CheckID: "of the node"}}},
+		}})
+		if err != nil || resp.Errors != nil {
+			t.Fatalf("%+v, %v", resp, err)
+		}
+		want := map[acl.Resource]int{acl.Key: 4, acl.Node: 2, acl.Service: 3, "": 5}[hidden]
+		if len(resp.Results) != want {
+			t.Errorf("without %s:read: %d results, want %d", hidden, len(resp.Results), want)
+		}
+	}
+}
+
 // Lists leave out each item that may not be seen, and keep the others.
 func TestListsLeaveOut(t *testing.T) {
 	type list struct {
