@@ -11,6 +11,7 @@ import (
 	"muster/boot"
 	"muster/cli/command"
 	"muster/config"
+	"muster/internal/heap"
 	"muster/internal/log"
 	"muster/internal/log/sink"
 	"muster/internal/version"
@@ -18,6 +19,10 @@ import (
 
 // leaveTimeout is how long an agent may take to leave before it is stopped.
 const leaveTimeout = 15 * time.Second
+
+// heapGrowth is how many bytes an agent's heap may grow by between two
+// collections, however little it keeps.
+const heapGrowth = 24 << 20
 
 // agent runs an agent in this process until a signal ends it.
 type agent struct {
@@ -51,6 +56,7 @@ func (a *agent) Run(c *command.Call) int {
 	if err != nil {
 		return c.Fail("%s", err)
 	}
+	heap.GrowAtLeast(heapGrowth)
 	signals, stop := c.Notify(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	logs, err := log.New(log.Config{
