@@ -41,7 +41,7 @@ type selfConfig struct {
 	PrimaryDatacenter string
 	NodeName          string
 	NodeID            string
-	Revision          string
+	Revision          string // "", as recorded; /v1/agent/version tells it
 	Server            bool
 	Version           string
 	BuildDate         string
@@ -60,7 +60,7 @@ func (s self) Self() any {
 		XDS         any `json:"xDS"`
 	}{
 		Config: selfConfig{Datacenter: cfg.Datacenter, PrimaryDatacenter: cfg.PrimaryDatacenter, NodeName: cfg.Node.Name,
-			NodeID: s.a.id, Revision: b.Revision, Server: cfg.Server, Version: version.Full(), BuildDate: b.Date.Format(time.RFC3339)},
+			NodeID: s.a.id, Server: cfg.Server, Version: version.Full(), BuildDate: b.Date.Format(time.RFC3339)},
 		DebugConfig: cfg.Debug(),
 		Member:      s.a.lan.LocalMember(),
 		Stats:       s.a.stats(),
