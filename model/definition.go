@@ -137,29 +137,10 @@ const (
 
 // Kind says what kind of check it is; "" when nothing tells.
 func (d *CheckDefinition) Kind() string {
-	switch {
-	case d.AliasNode != "" || d.AliasService != "":
-		return CheckAlias
-	case d.TTL != 0:
-		return CheckTTL
-	case d.DockerContainerID != "":
-		return CheckDocker
-	case len(d.Command()) > 0:
-		return CheckScript
-	case d.HTTP != "":
-		return CheckHTTP
-	case d.GRPC != "":
-		return CheckGRPC
-	case d.TCP != "":
-		return CheckTCP
-	case d.UDP != "":
-		return CheckUDP
-	case d.H2PING != "":
-		return CheckH2Ping
-	case d.OSService != "":
-		return CheckOSService
-	}
-	return ""
+	catalog := HealthCheckDefinition{AliasNode: d.AliasNode, AliasService: d.AliasService, TTL: d.TTL,
+		DockerContainerID: d.DockerContainerID, ScriptArgs: d.Command(), HTTP: d.HTTP, GRPC: d.GRPC, TCP: d.TCP,
+		UDP: d.UDP, H2PING: d.H2PING, OSService: d.OSService}
+	return catalog.Kind()
 }
 
 // Command is what a script or Docker check runs.

@@ -1,8 +1,6 @@
 package ops
 
 import (
-	"context"
-
 	"muster/acl"
 	"muster/model"
 	"muster/quorum"
@@ -104,6 +102,3 @@ type Members interface {
 	RemoveServer(id string) error
 	TransferLeadership(id string) error
 }
-
-// Confirm returns when this server is known to lead and to be current.
-func (o *Ops) Confirm(ctx context.Context) error { return o.log.ConfirmRead(ctx, true) }
