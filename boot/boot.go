@@ -35,6 +35,7 @@ import (
 // Agent is a running agent.
 type Agent struct {
 	cfg   *config.Config // as the agent was started
+	world World
 	log   *log.Log
 	meter *meter.Meter
 	id    string
@@ -84,14 +85,19 @@ type Loader func() (*config.Config, []string, error)
 
 // Start builds and starts an agent. What was started before an error is
 // stopped again. load is used when the agent is told to reload.
-func Start(cfg *config.Config, logs *log.Log, load Loader) (_ *Agent, err error) {
+func Start(cfg *config.Config, logs *log.Log, load Loader) (*Agent, error) {
+	return StartIn(World{}, cfg, logs, load)
+}
+
+// StartIn is Start in another world than that of this machine.
+func StartIn(world World, cfg *config.Config, logs *log.Log, load Loader) (_ *Agent, err error) {
 	if err := refuse(cfg); err != nil {
 		return nil, err
 	}
 	if err := watches.Check(cfg.Watches); err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, log: logs, load: load, left: make(chan struct{})}
+	a := &Agent{cfg: cfg, world: world, log: logs, load: load, left: make(chan struct{})}
 	a.now.Store(cfg)
 	defer func() {
 		if err != nil {
@@ -183,6 +189,7 @@ func (a *Agent) startState() error {
 	}
 	q, err := quorum.Open(quorum.Config{
 		ID: a.id, Address: a.cfg.RPC.Advertise.String(), Dir: dir,
+		Storage:    a.world.Storage,
 		Transport:  a.raftTransport(),
 		Bootstrap:  a.cfg.Dev || a.cfg.Bootstrap,
 		Multiplier: a.cfg.Raft.Multiplier,

@@ -25,12 +25,12 @@ import (
 // startWire opens the port between agents, on a server, and the way to those
 // of others.
 func (a *Agent) startWire() error {
-	a.client = wire.NewClient(nil, a.dialTLS)
+	a.client = wire.NewClient(a.world.Dial, a.dialTLS)
 	a.onStop(a.client.Close)
 	if !a.cfg.Server {
 		return nil
 	}
-	l, err := net.Listen("tcp", a.cfg.RPC.Bind.String())
+	l, err := a.world.listen("tcp", a.cfg.RPC.Bind.String())
 	if err != nil {
 		return err
 	}

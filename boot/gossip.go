@@ -15,7 +15,7 @@ import (
 )
 
 func (a *Agent) startGossip() error {
-	lan, err := gossip.Open(a.poolConfig(&a.cfg.Gossip.LAN, false))
+	lan, err := a.openPool(&a.cfg.Gossip.LAN, false)
 	if err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func (a *Agent) startGossip() error {
 	if !a.cfg.Server || !a.cfg.Gossip.WAN.Bind.IsValid() {
 		return nil
 	}
-	wan, err := gossip.Open(a.poolConfig(&a.cfg.Gossip.WAN, true))
+	wan, err := a.openPool(&a.cfg.Gossip.WAN, true)
 	if err != nil {
 		return err
 	}
@@ -34,6 +34,17 @@ func (a *Agent) startGossip() error {
 	a.running.Go(func() { drain(wan.Events()) })
 	a.onStop(func() { wan.Close() })
 	return nil
+}
+
+func (a *Agent) openPool(p *config.Pool, wan bool) (*gossip.Pool, error) {
+	c := a.poolConfig(p, wan)
+	if a.world.Gossip != nil {
+		var err error
+		if c.Transport, err = a.world.Gossip(p.Bind); err != nil {
+			return nil, err
+		}
+	}
+	return gossip.Open(c)
 }
 
 // drain takes what nobody needs yet.

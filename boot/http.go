@@ -35,7 +35,7 @@ func (a *Agent) startHTTP() error {
 	forwarded := a.guarded(a.door.Forwarded())
 	a.inbound.door.Store(&forwarded)
 	for _, e := range a.cfg.HTTP.Addrs {
-		l, err := listen(e, a.cfg.HTTP.Socket)
+		l, err := a.listen(e)
 		if err != nil {
 			return err
 		}
@@ -46,7 +46,7 @@ func (a *Agent) startHTTP() error {
 		a.log.Named("agent").Warn("HTTPS has no certificate: no client can connect; set cert_file and key_file and reload")
 	}
 	for _, e := range a.cfg.HTTP.TLSAddrs {
-		l, err := listen(e, a.cfg.HTTP.Socket)
+		l, err := a.listen(e)
 		if err != nil {
 			return err
 		}
@@ -104,9 +104,9 @@ func (a *Agent) serveHTTP(l net.Listener, secure bool) {
 
 // listen opens an address. A socket file that nobody listens on any more is
 // replaced.
-func listen(e config.Endpoint, socket config.UnixSocket) (net.Listener, error) {
+func (a *Agent) listen(e config.Endpoint) (net.Listener, error) {
 	if e.Net != "unix" {
-		return net.Listen("tcp", e.Addr)
+		return a.world.listen("tcp", e.Addr)
 	}
 	if _, err := os.Stat(e.Addr); err == nil {
 		if c, err := net.Dial("unix", e.Addr); err == nil {
@@ -121,8 +121,8 @@ func listen(e config.Endpoint, socket config.UnixSocket) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if socket.Mode != "" {
-		mode, err := strconv.ParseUint(socket.Mode, 8, 32)
+	if m := a.cfg.HTTP.Socket.Mode; m != "" {
+		mode, err := strconv.ParseUint(m, 8, 32)
 		if err == nil {
 			err = os.Chmod(e.Addr, fs.FileMode(mode))
 		}

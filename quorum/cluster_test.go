@@ -27,7 +27,7 @@ type server struct {
 	machine *machine
 	ip      string
 	cfg     Config
-	store   *store // outlives the server, like a disk
+	store   *Storage // outlives the server, like a disk
 }
 
 const raftPort = 8300
@@ -53,8 +53,8 @@ func newCluster(t *testing.T, n int, configure func(i int, cfg *Config)) *cluste
 	for i := range n {
 		s := &server{ip: fmt.Sprintf("10.0.0.%d", i+1)}
 		s.cfg = Config{ID: fmt.Sprintf("s%d", i+1), Address: fmt.Sprintf("%s:%d", s.ip, raftPort), Multiplier: 1}
-		s.store = memoryStore()
-		s.store.logs = &stallingLog{LogStore: s.store.logs}
+		s.store = memoryStorage()
+		s.store.Logs = &stallingLog{LogStore: s.store.Logs}
 		if configure != nil {
 			configure(i, &s.cfg)
 		}

@@ -305,7 +305,7 @@ func (f *faults) transfer(i int) {
 // stall makes the log of a server stop for a while at the next entry.
 func (f *faults) stall(i int, d time.Duration) {
 	f.did("stall %s, %v", f.servers[i].ip, d)
-	f.servers[i].store.logs.(*stallingLog).stall.Store(int64(d))
+	f.servers[i].store.Logs.(*stallingLog).stall.Store(int64(d))
 }
 
 // A stallingLog is a log on a disk that sometimes takes its time.

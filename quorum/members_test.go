@@ -113,7 +113,7 @@ func TestMembersChange(t *testing.T) {
 		c.leader()
 		proposeAll(t, first.Quorum, "x")
 		for i := 2; i <= 3; i++ {
-			s := &server{ip: fmt.Sprintf("10.0.0.%d", i), store: memoryStore()}
+			s := &server{ip: fmt.Sprintf("10.0.0.%d", i), store: memoryStorage()}
 			s.cfg = Config{ID: fmt.Sprint("s", i), Address: fmt.Sprintf("%s:%d", s.ip, raftPort), Multiplier: 1}
 			c.servers = append(c.servers, s)
 			c.start(s)

@@ -143,7 +143,8 @@ type memorySnapshot struct {
 	content []byte
 }
 
-func newMemorySnapshots() *memorySnapshots { return &memorySnapshots{} }
+// NewMemorySnapshots keeps the newest snapshot in memory.
+func NewMemorySnapshots() raft.SnapshotStore { return snapshotStore{&memorySnapshots{}} }
 
 func (m *memorySnapshots) Create(version raft.SnapshotVersion, index, term uint64, members raft.Configuration,
 	membersIndex uint64, trans raft.Transport,

@@ -64,6 +64,8 @@ type Config struct {
 	// Dir holds the folders "wal", the log, and "snapshots"; it is made if
 	// missing. Only one process can use it. Empty: everything is kept in memory.
 	Dir string
+	// Storage, when set, opens what takes the place of Dir.
+	Storage func() (*Storage, error)
 	// Transport connects the servers. Close closes it; if Open fails, it is
 	// still the caller's. Close waits for calls that are under way, so it should
 	// not let one take long. nil: a transport that reaches nobody, for a server
@@ -120,7 +122,7 @@ type Quorum struct {
 	fsm       *fsm
 	lease     *lease
 	transport *transport
-	store     *store
+	store     *Storage
 	logs      *logStore // the store's, with what this room adds
 	logger    hclog.Logger
 
@@ -144,22 +146,19 @@ func Open(cfg Config, sm StateMachine) (*Quorum, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()
 	}
-	if cfg.Dir == "" {
-		return open(cfg, sm, memoryStore())
-	}
-	st, err := openStore(cfg.Dir, cfg.Logger)
+	st, err := openStorage(&cfg)
 	if err != nil {
 		return nil, err
 	}
 	q, err := open(cfg, sm, st)
 	if err != nil {
-		_ = st.close()
+		_ = st.Close()
 		return nil, err
 	}
 	return q, nil
 }
 
-func open(cfg Config, sm StateMachine, st *store) (*Quorum, error) {
+func open(cfg Config, sm StateMachine, st *Storage) (*Quorum, error) {
 	conf, err := raftConfig(cfg)
 	if err != nil {
 		return nil, err
@@ -179,7 +178,7 @@ func open(cfg Config, sm StateMachine, st *store) (*Quorum, error) {
 		lease:     lease,
 		transport: trans,
 		store:     st,
-		logs:      newLogStore(st.logs, lease.setConfiguration),
+		logs:      newLogStore(st.Logs, lease.setConfiguration),
 		logger:    cfg.Logger,
 		done:      make(chan struct{}),
 	}
@@ -194,7 +193,7 @@ func open(cfg Config, sm StateMachine, st *store) (*Quorum, error) {
 
 // start runs Raft and the goroutines of this room.
 func (q *Quorum) start(conf *raft.Config, bootstrap bool) error {
-	existing, err := raft.HasExistingState(q.logs, q.store.stable, q.store.snapshots)
+	existing, err := raft.HasExistingState(q.logs, q.store.Stable, q.store.Snapshots)
 	if err != nil {
 		return fmt.Errorf("look for raft state: %w", err)
 	}
@@ -203,11 +202,11 @@ func (q *Quorum) start(conf *raft.Config, bootstrap bool) error {
 		q.transport.promise(time.Now())
 	} else if bootstrap {
 		self := raft.Configuration{Servers: []raft.Server{{ID: conf.LocalID, Address: q.transport.LocalAddr()}}}
-		if err := raft.BootstrapCluster(conf, q.logs, q.store.stable, q.store.snapshots, q.transport, self); err != nil {
+		if err := raft.BootstrapCluster(conf, q.logs, q.store.Stable, q.store.Snapshots, q.transport, self); err != nil {
 			return fmt.Errorf("bootstrap raft: %w", err)
 		}
 	}
-	q.raft, err = raft.NewRaft(conf, q.fsm, q.logs, q.store.stable, q.store.snapshots, q.transport)
+	q.raft, err = raft.NewRaft(conf, q.fsm, q.logs, q.store.Stable, q.store.Snapshots, q.transport)
 	if err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
@@ -321,7 +320,7 @@ func (q *Quorum) stop() error {
 	err := q.raft.Shutdown().Error()
 	q.wg.Wait()
 	q.fsm.close()
-	if cerr := q.store.close(); err == nil {
+	if cerr := q.store.Close(); err == nil {
 		err = cerr
 	}
 	return err

@@ -66,7 +66,7 @@ func TestLeaseEndsWhileDiskIsStuck(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		defer c.close()
 		leader := c.leader()
-		leader.store.logs.(*stallingLog).stall.Store(int64(10 * time.Second))
+		leader.store.Logs.(*stallingLog).stall.Store(int64(10 * time.Second))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		if _, _, err := leader.Propose(ctx, []byte("x")); model.KindOf(err) != model.Canceled {
@@ -271,7 +271,7 @@ func TestLateAnswers(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		leader.store.logs.(*stallingLog).stall.Store(int64(20 * time.Second)) // so that it stays in office
+		leader.store.Logs.(*stallingLog).stall.Store(int64(20 * time.Second)) // so that it stays in office
 		go func() { _, _, _ = leader.Propose(ctx, []byte("x")) }()
 		early, late := make(chan error, 1), make(chan error, 1)
 		go func() { early <- leader.ConfirmRead(ctx, true) }()

@@ -307,7 +307,7 @@ func TestBadConfig(t *testing.T) {
 
 func TestSnapshotCutsLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := memoryStore()
+		st := memoryStorage()
 		cfg := Config{ID: "a", Address: "a:8300", Bootstrap: true}
 		var want []string
 		for round := range 3 {
@@ -330,7 +330,7 @@ func TestSnapshotCutsLog(t *testing.T) {
 				proposeAll(t, q, want[len(want)-1])
 			}
 			time.Sleep(2 * time.Minute)
-			first, err := st.logs.FirstIndex()
+			first, err := st.Logs.FirstIndex()
 			if cut := first > 30; err != nil || cut != (round > 0) {
 				t.Errorf("round %d: the log begins at %d, %v", round, first, err)
 			}

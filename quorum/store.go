@@ -16,12 +16,24 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A store is where a server keeps what it must not forget.
-type store struct {
-	logs      raft.LogStore
-	stable    raft.StableStore
-	snapshots raft.SnapshotStore
-	closers   []func() error // called last to first
+// Storage is what a server must not forget: what was written has to outlive a
+// crash of the machine when the call returns.
+type Storage struct {
+	Logs      raft.LogStore
+	Stable    raft.StableStore
+	Snapshots raft.SnapshotStore
+	Closers   []func() error // called last to first
+}
+
+func openStorage(cfg *Config) (*Storage, error) {
+	switch {
+	case cfg.Storage != nil:
+		return cfg.Storage()
+	case cfg.Dir == "":
+		return memoryStorage(), nil
+	default:
+		return openFiles(cfg.Dir, cfg.Logger)
+	}
 }
 
 const (
@@ -34,13 +46,13 @@ const (
 	lockWait = time.Second
 )
 
-// memoryStore forgets everything.
-func memoryStore() *store {
-	return &store{logs: newMemoryLog(), stable: newMemoryStable(), snapshots: snapshotStore{newMemorySnapshots()}}
+// memoryStorage forgets everything.
+func memoryStorage() *Storage {
+	return &Storage{Logs: newMemoryLog(), Stable: newMemoryStable(), Snapshots: NewMemorySnapshots()}
 }
 
-// openStore opens the files in dir.
-func openStore(dir string, logger hclog.Logger) (*store, error) {
+// openFiles opens the files in dir.
+func openFiles(dir string, logger hclog.Logger) (*Storage, error) {
 	walDir := filepath.Join(dir, "wal")
 	if err := os.MkdirAll(walDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make raft folder: %w", err)
@@ -48,32 +60,33 @@ func openStore(dir string, logger hclog.Logger) (*store, error) {
 	if err := checkUnlocked(filepath.Join(walDir, metadb.FileName)); err != nil {
 		return nil, err
 	}
-	s := &store{}
+	s := &Storage{}
 	meta := &metadb.BoltMetaDB{}
-	s.closers = append(s.closers, meta.Close) // the log does not close it
+	s.Closers = append(s.Closers, meta.Close) // the log does not close it
 	log, err := wal.Open(walDir, wal.WithMetaStore(meta), wal.WithSegmentSize(segmentSize), wal.WithLogger(logger))
 	if err != nil {
-		_ = s.close()
+		_ = s.Close()
 		return nil, fmt.Errorf("open raft log: %w", err)
 	}
-	s.closers = append(s.closers, log.Close)
+	s.Closers = append(s.Closers, log.Close)
 	if err := removeUnfinished(filepath.Join(dir, "snapshots")); err != nil {
-		_ = s.close()
+		_ = s.Close()
 		return nil, err
 	}
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, logger)
 	if err != nil {
-		_ = s.close()
+		_ = s.Close()
 		return nil, fmt.Errorf("open raft snapshots: %w", err)
 	}
-	s.logs, s.stable, s.snapshots = log, log, snapshotStore{snapshots}
+	s.Logs, s.Stable, s.Snapshots = log, log, snapshotStore{snapshots}
 	return s, nil
 }
 
-func (s *store) close() error {
+// Close closes the files.
+func (s *Storage) Close() error {
 	var first error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		if err := s.closers[i](); err != nil && first == nil {
+	for i := len(s.Closers) - 1; i >= 0; i-- {
+		if err := s.Closers[i](); err != nil && first == nil {
 			first = fmt.Errorf("close raft log: %w", err)
 		}
 	}

@@ -55,19 +55,19 @@ func TestLogs(t *testing.T) {
 	for _, kind := range []string{"memory", "disk"} {
 		for _, recent := range []bool{false, true} {
 			t.Run(fmt.Sprint(kind, "/recent=", recent), func(t *testing.T) {
-				st := memoryStore()
+				st := memoryStorage()
 				if kind == "disk" {
 					var err error
-					if st, err = openStore(t.TempDir(), hclog.NewNullLogger()); err != nil {
+					if st, err = openFiles(t.TempDir(), hclog.NewNullLogger()); err != nil {
 						t.Fatal(err)
 					}
 				}
 				defer func() {
-					if err := st.close(); err != nil {
+					if err := st.Close(); err != nil {
 						t.Error(err)
 					}
 				}()
-				s := newLogStore(st.logs, func(raft.Configuration) {})
+				s := newLogStore(st.Logs, func(raft.Configuration) {})
 				if recent {
 					s.keepRecent()
 				}
@@ -165,7 +165,7 @@ func TestMemoryStable(t *testing.T) {
 
 // A snapshot counts only when it is finished.
 func TestMemorySnapshots(t *testing.T) {
-	m := newMemorySnapshots()
+	m := NewMemorySnapshots()
 	create := func(index uint64, content string) raft.SnapshotSink {
 		t.Helper()
 		sink, err := m.Create(1, index, 1, voters("a"), 1, nil)
