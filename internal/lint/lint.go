@@ -95,13 +95,13 @@ func (h *House) files(f func(rel string) error) error {
 		}
 		rel := h.rel(path)
 		if d.IsDir() {
-			switch rel {
-			case ".git", "bin", "internal/lint/testdata":
+			if rel == ".git" || rel == "bin" || rel == "internal/lint/testdata" || d.Name() == "node_modules" {
 				return filepath.SkipDir
 			}
 			return nil
 		}
-		if !d.Type().IsRegular() {
+		// In a second work tree of git's, .git is a file that names the first.
+		if !d.Type().IsRegular() || rel == ".git" {
 			return nil
 		}
 		return f(rel)
