@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"muster/internal/process"
 	"muster/model"
 )
 
@@ -122,7 +123,7 @@ func (d *docker) newProbe(spec *Spec) (*dockerProbe, error) {
 }
 
 func (p *dockerProbe) probe(ctx context.Context) (status, output string) {
-	out := &tail{max: p.outputMax}
+	out := &process.Tail{Max: p.outputMax}
 	code, err := p.exec(ctx, out)
 	switch {
 	case err != nil:

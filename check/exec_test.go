@@ -148,24 +148,6 @@ func FuzzDemultiplex(f *testing.F) {
 	})
 }
 
-func FuzzTail(f *testing.F) {
-	f.Add(4, []byte("abcdefg"), 2)
-	f.Fuzz(func(t *testing.T, size int, b []byte, step int) {
-		if size < 0 || size > 1000 || step < 1 {
-			return
-		}
-		out := tail{max: size}
-		for rest := b; len(rest) > 0; {
-			n := min(step, len(rest))
-			out.Write(rest[:n])
-			rest = rest[n:]
-		}
-		if want := string(b[max(0, len(b)-size):]); out.String() != want {
-			t.Errorf("kept %q, want %q", out.String(), want)
-		}
-	})
-}
-
 func BenchmarkTTLRenew(b *testing.B) {
 	r, _ := NewRunner(Options{})
 	c, err := r.New(Spec{ID: "c", Def: &model.CheckDefinition{TTL: model.Duration(time.Minute)}, Report: func(Result) {}})

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"muster/internal/process"
 	"muster/model"
 )
 
@@ -167,7 +168,7 @@ func (p *httpProbe) probe(ctx context.Context) (status, output string) {
 
 // judge reads an answer. It tells whether it came to its end.
 func (p *httpProbe) judge(resp *http.Response) (status, output string, ended bool) {
-	body := tail{max: p.outputMax}
+	body := process.Tail{Max: p.outputMax}
 	buffer := p.buffers.Get().(*[]byte)
 	defer p.buffers.Put(buffer)
 	n, err := io.CopyBuffer(&body, io.LimitReader(resp.Body, bodyMax), *buffer)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"muster/internal/process"
 	"muster/model"
 )
 
@@ -16,7 +17,7 @@ type osServiceProbe struct {
 }
 
 func (p *osServiceProbe) probe(ctx context.Context) (status, output string) {
-	out := &tail{max: 256}
+	out := &process.Tail{Max: 256}
 	// The exit code tells less than the word: anything but active is not 0.
 	err := runCommand(ctx, []string{"systemctl", "is-active", "--", p.name}, out)
 	state := strings.TrimSpace(out.String())

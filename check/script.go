@@ -7,12 +7,9 @@ import (
 	"os/exec"
 	"time"
 
+	"muster/internal/process"
 	"muster/model"
 )
-
-// drainTime is how long the output of a script is waited for after it ended:
-// what it has left running in the background may hold it open.
-const drainTime = time.Second
 
 // scriptProbe runs a program: exit code 0 is passing, 1 a warning, all else
 // critical. At the timeout it is killed with all that it started.
@@ -23,7 +20,7 @@ type scriptProbe struct {
 }
 
 func (p *scriptProbe) probe(ctx context.Context) (status, output string) {
-	out := &tail{max: p.outputMax}
+	out := &process.Tail{Max: p.outputMax}
 	begin := time.Now()
 	err := runCommand(ctx, p.command, out)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -48,14 +45,8 @@ func (p *scriptProbe) probe(ctx context.Context) (status, output string) {
 
 // runCommand runs a program to its end, or to that of the context, and writes
 // its output and errors to out.
-func runCommand(ctx context.Context, command []string, out *tail) error {
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+func runCommand(ctx context.Context, command []string, out *process.Tail) error {
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.WaitDelay = drainTime
-	killGroup(cmd)
-	err := cmd.Run()
-	if errors.Is(err, exec.ErrWaitDelay) {
-		return nil
-	}
-	return err
+	return process.Run(ctx, cmd, 0)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"muster/internal/process"
 	"muster/model"
 )
 
@@ -128,7 +129,7 @@ func (r *Runner) run(ctx context.Context, n *notice) error {
 // not be run to its end.
 func (r *Runner) execute(ctx context.Context, j *job, out *output) int {
 	const failed = 255
-	cmd, cleanup, err := j.command(ctx)
+	cmd, cleanup, err := j.command()
 	if err != nil {
 		out.write(ctx, []byte(err.Error()))
 		return failed
@@ -141,7 +142,7 @@ func (r *Runner) execute(ctx context.Context, j *job, out *output) int {
 		defer close(done)
 		out.copy(ctx, pr, max(j.Wait/2, flushEvery))
 	}()
-	err = cmd.Run()
+	err = process.Run(ctx, cmd, 0)
 	pw.Close()
 	<-done
 	var exit *exec.ExitError
@@ -158,7 +159,7 @@ func (r *Runner) execute(ctx context.Context, j *job, out *output) int {
 
 // command makes the process of a job: its script, its program, or its text run
 // by a shell.
-func (j *job) command(ctx context.Context) (*exec.Cmd, func(), error) {
+func (j *job) command() (*exec.Cmd, func(), error) {
 	nothing := func() {}
 	switch {
 	case len(j.Script) > 0:
@@ -173,15 +174,15 @@ func (j *job) command(ctx context.Context) (*exec.Cmd, func(), error) {
 			remove()
 			return nil, nothing, err
 		}
-		return exec.CommandContext(ctx, f.Name()), remove, nil
+		return exec.Command(f.Name()), remove, nil
 	case len(j.Args) > 0:
-		return exec.CommandContext(ctx, j.Args[0], j.Args[1:]...), nothing, nil
+		return exec.Command(j.Args[0], j.Args[1:]...), nothing, nil
 	case j.Command != "":
 		shell := os.Getenv("SHELL")
 		if shell == "" {
 			shell = "/bin/sh"
 		}
-		return exec.CommandContext(ctx, shell, "-c", j.Command), nothing, nil
+		return exec.Command(shell, "-c", j.Command), nothing, nil
 	}
 	return nil, nothing, errors.New("the job names no command")
 }

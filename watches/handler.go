@@ -64,7 +64,7 @@ func (p *program) handle(ctx context.Context, index watch.BlockingParamVal, body
 		cmd.Env = append(os.Environ(), "CONSUL_"+strings.ToUpper(name)+"="+value)
 	}
 	err := process.Run(ctx, cmd, closeGrace)
-	return strings.TrimSpace(output.String()), err
+	return strings.TrimSpace(output.Report()), err
 }
 
 // position is where in the history a result stands: an index, or the hash of

@@ -7,8 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
-	"time"
+
+	"muster/internal/process"
 )
 
 // Spec says what to run.
@@ -26,15 +26,8 @@ type Spec struct {
 	Stdout, Stderr io.Writer
 }
 
-// Process is a program that was started.
-type Process struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	err  error // set before done is closed
-}
-
 // Start starts the program.
-func Start(s Spec) (*Process, error) {
+func Start(s Spec) (*process.Process, error) {
 	args := s.Args
 	if s.Shell {
 		shell := os.Getenv("SHELL")
@@ -46,50 +39,8 @@ func Start(s Spec) (*Process, error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), s.Env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
-	// Something that the child left running may hold its output open.
-	cmd.WaitDelay = time.Second
-	if !s.Terminal {
-		ownGroup(cmd)
+	if s.Terminal {
+		return process.StartForeground(cmd)
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	p := &Process{cmd: cmd, done: make(chan struct{})}
-	go func() {
-		p.err = cmd.Wait()
-		close(p.done)
-	}()
-	return p, nil
-}
-
-// Done is closed when the program has ended.
-func (p *Process) Done() <-chan struct{} { return p.done }
-
-// Err is how the program ended: nil if it succeeded. It waits for the end.
-func (p *Process) Err() error {
-	<-p.done
-	return p.err
-}
-
-// Signal sends a signal to the program and what it started.
-func (p *Process) Signal(sig os.Signal) {
-	select {
-	case <-p.done: // its number may belong to another by now
-	default:
-		signalGroup(p.cmd, sig)
-	}
-}
-
-// Stop asks the program to end, kills it if it has not ended after the grace,
-// and waits for its end.
-func (p *Process) Stop(grace time.Duration) {
-	p.Signal(syscall.SIGTERM)
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
-	select {
-	case <-p.done:
-	case <-timer.C:
-		p.Signal(os.Kill)
-		<-p.done
-	}
+	return process.Start(cmd)
 }
