@@ -109,12 +109,22 @@ type nodeCoordinate struct {
 	Coord   *coordinate.Coordinate
 }
 
+// newcomersWait bounds how long a question about the WAN waits for the
+// coordinates of servers that have just come.
+const newcomersWait = time.Second
+
 // WANCoordinates tells where the servers of each datacenter are, the own one
-// first. Servers are called as in their own datacenter.
-func (s self) WANCoordinates() any {
+// first. Servers are called as in their own datacenter; those whose coordinate
+// is not known are left out.
+func (s self) WANCoordinates(ctx context.Context) any {
 	list := []areaCoordinates{}
 	if s.a.wan == nil {
 		return list
+	}
+	if !s.a.cfg.DisableCoordinates {
+		ctx, cancel := context.WithTimeout(ctx, newcomersWait)
+		defer cancel()
+		s.a.wan.AwaitCoordinates(ctx)
 	}
 	for _, dc := range s.Datacenters() {
 		list = append(list, areaCoordinates{Datacenter: dc, AreaID: "wan", Coordinates: []nodeCoordinate{}})

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -255,6 +256,29 @@ func (p *Pool) Coordinate() (*coordinate.Coordinate, error) { return p.serf.GetC
 // CachedCoordinate is what this agent last heard from another.
 func (p *Pool) CachedCoordinate(name string) (*coordinate.Coordinate, bool) {
 	return p.serf.GetCachedCoordinate(name)
+}
+
+// lookForCoordinates is how often AwaitCoordinates looks.
+const lookForCoordinates = 10 * time.Millisecond
+
+// AwaitCoordinates waits until this agent has heard a coordinate of every
+// member that is alive, or ctx ends: the first comes with the first answer to a
+// probe, some probe intervals after the member.
+func (p *Pool) AwaitCoordinates(ctx context.Context) {
+	ticker := time.NewTicker(lookForCoordinates)
+	defer ticker.Stop()
+	for slices.ContainsFunc(p.serf.Members(), p.unheard) {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *Pool) unheard(m serf.Member) bool {
+	_, ok := p.serf.GetCachedCoordinate(m.Name)
+	return !ok && m.Status == serf.StatusAlive && m.Name != p.name
 }
 
 // Stats describes the pool for people.

@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -418,6 +419,33 @@ func TestCoordinates(t *testing.T) {
 		off := w.open(c)
 		if _, err := off.Coordinate(); err == nil {
 			t.Error("a coordinate although they are disabled")
+		}
+	})
+}
+
+// TestAwaitCoordinates: who has just come is waited for, who is gone is not.
+func TestAwaitCoordinates(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ms := w.cluster(2, nil)
+		a, c := ms[0], w.open(w.config(3))
+		w.join(c, addr(1))
+		a.AwaitCoordinates(context.Background())
+		for _, name := range []string{"n2", "n3"} {
+			if _, ok := a.CachedCoordinate(name); !ok {
+				t.Errorf("no coordinate of %s", name)
+			}
+		}
+		c.end()
+		time.Sleep(settle)
+		d := w.open(w.config(4))
+		w.join(d, addr(1))
+		w.net.SetLink(addr(1), addr(4), memnet.Link{Loss: 1})
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		begin := time.Now()
+		a.AwaitCoordinates(ctx)
+		if took := time.Since(begin); took != time.Second {
+			t.Errorf("waited %s for somebody who does not answer", took)
 		}
 	})
 }

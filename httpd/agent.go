@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -25,8 +26,9 @@ type Agent interface {
 	Reload() error
 	// Datacenters are the names of all known, this one first, then by distance.
 	Datacenters() []string
-	// WANCoordinates is what /v1/coordinate/datacenters answers.
-	WANCoordinates() any
+	// WANCoordinates is what /v1/coordinate/datacenters answers. It may wait for
+	// servers that have just come.
+	WANCoordinates(ctx context.Context) any
 }
 
 func agentRoutes() []route {

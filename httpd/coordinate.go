@@ -5,7 +5,7 @@ import (
 )
 
 func (c *call) coordinateDatacenters() error {
-	return c.json(c.door.cfg.Agent.WANCoordinates())
+	return c.json(c.door.cfg.Agent.WANCoordinates(c.context()))
 }
 
 func (c *call) coordinateNodes() error {

@@ -196,11 +196,11 @@ func (a *fakeAgent) made() []string {
 	return slices.Clone(a.calls)
 }
 
-func (a *fakeAgent) Self() any             { return map[string]string{"Name": "s1"} }
-func (a *fakeAgent) Leave() error          { a.note("leave"); return nil }
-func (a *fakeAgent) Reload() error         { a.note("reload"); return nil }
-func (a *fakeAgent) Datacenters() []string { return []string{"dc1"} }
-func (a *fakeAgent) WANCoordinates() any   { return []string{} }
+func (a *fakeAgent) Self() any                          { return map[string]string{"Name": "s1"} }
+func (a *fakeAgent) Leave() error                       { a.note("leave"); return nil }
+func (a *fakeAgent) Reload() error                      { a.note("reload"); return nil }
+func (a *fakeAgent) Datacenters() []string              { return []string{"dc1"} }
+func (a *fakeAgent) WANCoordinates(context.Context) any { return []string{} }
 
 // A fakeCluster leads or does not.
 type fakeCluster struct {
