@@ -8,6 +8,8 @@ JOBS    ?= 2
 FUZZTIME ?= 10s
 # What "make bench" measures: names of scenarios, see "go run ./test/bench -list".
 BENCH   ?= idle,kv-*,health-10,dns-a-5
+# The browser of the tests of the web page.
+CHROMIUM ?= /usr/bin/chromium
 # Arguments for the agent of "make dev".
 ARGS    ?=
 
@@ -17,7 +19,7 @@ CONCURRENT := acl boot check dnsd gossip httpd leader local ops quorum relay rex
 RACE := $(foreach p,$(CONCURRENT),$(if $(wildcard $(p)/.),./$(p)/...))
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build test lint unit race conformance client fuzz bench cover clean check-go check-cc
+.PHONY: help dev build test lint unit race conformance client fuzz bench cover clean check-go check-cc check-node ui ui-check ui-test ui-all
 
 help: ## say what there is
 	@echo 'usage: make TARGET'
@@ -30,7 +32,7 @@ build: check-go ## build bin/muster
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o $(BIN) ./cmd/muster
 
-test: lint unit race conformance client ## everything that must be green before a change goes in
+test: lint unit race conformance client ui-test ## everything that must be green before a change goes in
 
 lint: check-go ## gofmt, go vet, staticcheck
 	@echo '== gofmt'
@@ -57,6 +59,34 @@ client: build ## the Go client's own tests (test/client/passing.txt)
 	@echo '== the client'\''s own tests'
 	@$(GO) run ./test/client -bin ./$(BIN) -listed
 
+ui: check-node ui/node_modules ## build the web page (ui/dist, which is committed)
+	@cd ui && npm run --silent build
+
+# Changes nothing in ui/dist, so that a page that was not built anew is noticed.
+ui-check: check-node ui/node_modules ## the web page: is ui/dist what its sources give?
+	@echo '== web page: built files'
+	@cd ui && npm run --silent build -- --logLevel warn --outDir ../bin/ui-dist --emptyOutDir
+	@diff -r bin/ui-dist ui/dist || { echo 'ui/dist is not what its sources give: run "make ui"'; exit 1; }
+	@cd ui && npm run --silent size
+
+ui-test: ## the web page: types, units, and in Chromium against real agents
+	@if ! command -v npm >/dev/null || ! [ -x '$(CHROMIUM)' ]; then \
+	  echo '!! THE TESTS OF THE WEB PAGE ARE SKIPPED: they need node with npm, and $(CHROMIUM)'; \
+	  if [ -n "$$CI" ]; then exit 1; fi; \
+	else $(MAKE) --no-print-directory ui-all; fi
+
+ui-all: build ui-check
+	@echo '== web page: types'
+	@cd ui && npm run --silent check
+	@echo '== web page: units'
+	@cd ui && npm run --silent unit
+	@echo '== web page: in Chromium'
+	@cd ui && CHROMIUM='$(CHROMIUM)' MUSTER_BIN='$(BIN)' npm run --silent e2e
+
+ui/node_modules: ui/package-lock.json
+	@cd ui && npm ci --no-audit --no-fund --loglevel error
+	@touch $@
+
 fuzz: check-go ## fuzz every decoder of outside input for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
@@ -82,3 +112,6 @@ check-go:
 
 check-cc:
 	@command -v "$$($(GO) env CC)" >/dev/null || { echo 'The race detector needs a C compiler: install gcc'; exit 1; }
+
+check-node:
+	@command -v npm >/dev/null || { echo 'Node is missing: install version 20 or newer, with npm'; exit 1; }

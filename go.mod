@@ -2,6 +2,8 @@ module muster
 
 go 1.26.7
 
+ignore ./ui/node_modules
+
 require (
 	github.com/go-viper/mapstructure/v2 v2.5.0
 	github.com/google/go-cmp v0.7.0

@@ -16,12 +16,17 @@ import (
 	"muster/acl"
 	"muster/config"
 	"muster/httpd"
+	"muster/ui"
 )
 
 // answerBytes bounds the rendered answers that a door keeps.
 const answerBytes = 64 << 20
 
 func (a *Agent) startHTTP() error {
+	page, err := a.page()
+	if err != nil {
+		return err
+	}
 	a.door = httpd.New(httpd.Config{
 		Ops: a.ops, Relay: a.relay, Events: a.events, Agent: self{a}, Local: a.local,
 		LAN: a.lan, WAN: a.wan, Log: a.log, Meter: a.meter, ACL: acl.Open{}, Logger: a.log.Named("agent.http"),
@@ -31,6 +36,7 @@ func (a *Agent) startHTTP() error {
 		UnprintablePaths: a.cfg.HTTP.DisableUnprintableFilter, EnableDebug: a.cfg.EnableDebug,
 		TranslateWAN: a.cfg.RPC.TranslateWANAddrs,
 		DefaultToken: func() string { return a.cfg.ACL.Tokens.Default },
+		UI:           page, UIPath: a.cfg.UI.ContentPath,
 	})
 	forwarded := a.guarded(a.door.Forwarded())
 	a.inbound.door.Store(&forwarded)
@@ -53,6 +59,14 @@ func (a *Agent) startHTTP() error {
 		a.serveHTTP(httpd.Limit(l, a.cfg.HTTP.MaxConnsPerClient), true)
 	}
 	return nil
+}
+
+// page is the web page, nil where it is off.
+func (a *Agent) page() (http.Handler, error) {
+	if !a.cfg.UI.Enabled {
+		return nil, nil
+	}
+	return ui.Handler(a.cfg.UI.ContentPath, a.cfg.UI.Dir)
 }
 
 func networks(prefixes []netip.Prefix) []httpd.Network {

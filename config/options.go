@@ -97,7 +97,6 @@ func Options() []Option {
 const (
 	noACL      = "access control is not enforced yet"
 	noMesh     = "there is no service mesh yet"
-	noUI       = "the web page is not there yet"
 	noSink     = "metrics are only offered to those who fetch them"
 	noFixed    = "the value is fixed"
 	noAuto     = "agents are not configured by servers yet"

@@ -1,0 +1,107 @@
+import type { Answer, AskOptions, Client } from '../api/client.ts'
+import { follow } from './follow.ts'
+import type { Pace } from './pace.ts'
+
+/** What a live query asks. */
+export interface Question {
+  path: string
+  query?: AskOptions['query']
+  lossless?: boolean
+  hashed?: boolean
+  /** Does not block: asked again after so many milliseconds. */
+  every?: number
+  /** A 404 is an answer: nothing there. */
+  orNothing?: boolean
+}
+
+/** Longest wait of a blocking query; the agent may add a sixteenth. */
+const wait = 60
+
+/**
+ * The answer to a question, kept current while somebody looks. Keeps the last
+ * answer when the agent cannot be asked.
+ */
+export class Live<T> {
+  /** The latest answer; undefined before the first. */
+  data = $state.raw<T | undefined>()
+  /** Why the last try failed; undefined after one that did not. */
+  error = $state.raw<unknown>()
+  /** When the answer came, in milliseconds since 1970. */
+  at = $state(0)
+
+  private stopper = new AbortController()
+
+  constructor(
+    private readonly client: Client,
+    private readonly pace: Pace,
+    private readonly question: Question,
+    private readonly onData?: (data: T) => void,
+  ) {}
+
+  /** Begins to follow. The caller stops it. */
+  start(): this {
+    const { signal } = this.stopper
+    void follow<T>({
+      ask: (index, outer) => this.ask(index, outer),
+      onData: (data) => {
+        this.data = data
+        this.at = Date.now()
+        this.error = undefined
+        this.onData?.(data)
+      },
+      onError: (error) => (this.error = error),
+      sleep: this.pace.sleep,
+      every: this.question.every,
+      hashed: this.question.hashed,
+      signal,
+    })
+    return this
+  }
+
+  /** Ends following, for good. */
+  stop(): void {
+    this.stopper.abort()
+  }
+
+  private async ask(index: number, outer: AbortSignal): Promise<Answer<T>> {
+    await shown(outer)
+    const { path, query, lossless, every, orNothing } = this.question
+    const hide = new AbortController()
+    const onChange = () => document.hidden && hide.abort()
+    document.addEventListener('visibilitychange', onChange)
+    try {
+      const blocking = every === undefined && index > 0
+      const answer = await this.client.get<T>(path, {
+        query: blocking ? { ...query, index, wait: `${wait}s` } : query,
+        timeout: blocking ? wait * 1_100 + 10_000 : 15_000,
+        signal: AbortSignal.any([outer, hide.signal]),
+        lossless, orNothing,
+      })
+      this.error = undefined
+      return answer
+    } catch (error) {
+      if (!hide.signal.aborted || outer.aborted) throw error
+      return this.ask(index, outer) // hidden meanwhile: go on when it is shown again
+    } finally {
+      document.removeEventListener('visibilitychange', onChange)
+    }
+  }
+}
+
+/**
+ * Waits until the page is on a screen. A browser has only six connections to
+ * one agent: those in the background must not keep them from the one in front.
+ */
+function shown(signal: AbortSignal): Promise<void> {
+  if (!document.hidden) return Promise.resolve()
+  return new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden && !signal.aborted) return
+      document.removeEventListener('visibilitychange', look)
+      signal.removeEventListener('abort', look)
+      resolve()
+    }
+    document.addEventListener('visibilitychange', look)
+    signal.addEventListener('abort', look)
+  })
+}

@@ -1,0 +1,4 @@
+// Svelte reads TypeScript itself; there is nothing to prepare.
+export default {
+  compilerOptions: { runes: true },
+}
