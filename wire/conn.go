@@ -2,14 +2,10 @@ package wire
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
-
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/peer"
 )
 
 // conn is a connection of which the first byte was looked at.
@@ -39,36 +35,4 @@ func (c *conn) Read(b []byte) (int, error) {
 		return c.r.Read(b)
 	}
 	return c.Conn.Read(b)
-}
-
-// credsFromSort tells gRPC what sort found out about a caller.
-type credsFromSort struct{}
-
-// authInfo is what handlers find of it.
-type authInfo struct{ peer *tls.ConnectionState }
-
-func (authInfo) AuthType() string { return "muster" }
-
-func (credsFromSort) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return c, authInfo{c.(*conn).peer}, nil
-}
-
-func (credsFromSort) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return nil, nil, errors.New("only for servers")
-}
-
-func (credsFromSort) Info() credentials.ProtocolInfo { return credentials.ProtocolInfo{} }
-
-func (c credsFromSort) Clone() credentials.TransportCredentials { return c }
-
-func (credsFromSort) OverrideServerName(string) error { return nil }
-
-// peerOf is what TLS says of who made a call; nil without TLS.
-func peerOf(ctx context.Context) *tls.ConnectionState {
-	if p, ok := peer.FromContext(ctx); ok {
-		if info, ok := p.AuthInfo.(authInfo); ok {
-			return info.peer
-		}
-	}
-	return nil
 }

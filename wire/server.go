@@ -1,11 +1,10 @@
-// Package wire is the port between agents: gRPC that carries HTTP requests
+// Package wire is the port between agents: links that carry HTTP requests
 // unopened, and the stream of Raft. It knows addresses, not what to send where.
 package wire
 
 import (
 	"context"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -15,25 +14,19 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/status"
 )
 
-// What a connection begins with: gRPC connections with the preface of HTTP/2,
-// Raft's with a byte of their own. Below TLS, which begins with a handshake
-// record, they begin again.
+// What a connection begins with: a link, a stream of Raft, or TLS, below which
+// it begins again.
 const (
-	firstGRPC = 'P'
+	firstLink = 'M'
 	firstRaft = 'R'
 	firstTLS  = 0x16
 )
 
-// maxMessage bounds a request or an answer in one piece, in bytes.
-const maxMessage = 64 << 20
-
-func appendUvarint(n uint64) []byte { return binary.AppendUvarint(nil, n) }
+// version of the protocol of links. It follows firstLink; the server answers
+// with its own, and goes on if it is the same.
+const version = 1
 
 // Handler answers what comes from other agents. Its requests have TLS set when
 // they came that way.
@@ -64,24 +57,18 @@ type ServerConfig struct {
 // Server listens on the port between agents.
 type Server struct {
 	cfg  ServerConfig
-	grpc *grpc.Server
-	http *queue // connections for gRPC
 	raft *queue // connections for Raft
 
 	wg     sync.WaitGroup
 	mu     sync.Mutex
-	conns  map[net.Conn]struct{} // in the handshake; guarded by mu
+	conns  map[net.Conn]struct{} // in the handshake, or links; guarded by mu
 	closed bool                  // guarded by mu
 }
 
 // Serve begins to listen.
 func Serve(cfg ServerConfig) *Server {
-	s := &Server{cfg: cfg, http: newQueue(cfg.Listener.Addr()), raft: newQueue(cfg.Listener.Addr()), conns: map[net.Conn]struct{}{}}
-	s.grpc = grpc.NewServer(grpc.Creds(credsFromSort{}), grpc.ForceServerCodec(codec{}), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}))
-	s.grpc.RegisterService(&serviceDesc, cfg.Handler)
+	s := &Server{cfg: cfg, raft: newQueue(cfg.Listener.Addr()), conns: map[net.Conn]struct{}{}}
 	s.wg.Go(s.accept)
-	s.wg.Go(func() { s.grpc.Serve(s.http) })
 	return s
 }
 
@@ -98,7 +85,6 @@ func (s *Server) Close() {
 	s.mu.Unlock()
 	s.cfg.Listener.Close()
 	s.raft.Close()
-	s.grpc.Stop()
 	s.wg.Wait()
 }
 
@@ -143,10 +129,11 @@ func (s *Server) sort(raw net.Conn) {
 	}
 	c.SetDeadline(time.Time{})
 	if c.first == firstRaft {
-		c.r.Discard(1)
 		s.raft.put(c)
-	} else {
-		s.http.put(c)
+		return
+	}
+	if err := newLink(c, c.peer, s.begin).run(c); errors.Is(err, errProtocol) || errors.Is(err, errTooLong) {
+		s.cfg.Logger.Warn("cut off a connection", "from", raw.RemoteAddr(), "error", err)
 	}
 }
 
@@ -169,8 +156,10 @@ func (s *Server) identify(raw net.Conn) (*conn, error) {
 	case s.cfg.RequireTLS:
 		return nil, errors.New("it does not use TLS")
 	}
+	c.r.Discard(1)
 	switch c.first {
-	case firstGRPC:
+	case firstLink:
+		return c, welcome(c)
 	case firstRaft:
 		if s.cfg.AllowRaft == nil {
 			break
@@ -182,6 +171,21 @@ func (s *Server) identify(raw net.Conn) (*conn, error) {
 		return nil, errors.New("it speaks no protocol of this port")
 	}
 	return c, nil
+}
+
+// welcome tells a caller that its link may begin.
+func welcome(c *conn) error {
+	var asked [1]byte
+	if _, err := io.ReadFull(c, asked[:]); err != nil {
+		return err
+	}
+	if _, err := c.Write([]byte{version}); err != nil {
+		return err
+	}
+	if asked[0] != version {
+		return fmt.Errorf("it speaks version %d of the protocol, not %d", asked[0], version)
+	}
+	return nil
 }
 
 // queue is a listener that is fed by sort.
@@ -222,88 +226,3 @@ func (q *queue) Close() error {
 
 // Addr is the address of the port.
 func (q *queue) Addr() net.Addr { return q.addr }
-
-var serviceDesc = grpc.ServiceDesc{
-	ServiceName: "muster.Wire",
-	HandlerType: (*Handler)(nil),
-	Methods: []grpc.MethodDesc{
-		{MethodName: "Do", Handler: serveDo},
-		{MethodName: "ReadIndex", Handler: serveReadIndex},
-	},
-	Streams: []grpc.StreamDesc{{StreamName: "Stream", Handler: serveStream, ServerStreams: true, ClientStreams: true}},
-}
-
-func serveReadIndex(srv any, ctx context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-	var in number
-	if err := dec(&in); err != nil {
-		return nil, err
-	}
-	index, err := srv.(Handler).ReadIndex(ctx, in.n != 0)
-	if err != nil {
-		return nil, status.Error(codes.FailedPrecondition, err.Error())
-	}
-	return &number{index}, nil
-}
-
-func serveDo(srv any, ctx context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-	var in Request
-	if err := dec(&in); err != nil {
-		return nil, err
-	}
-	r, err := newHTTP(ctx, &in, in.Body)
-	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
-	}
-	w := &answerWriter{Response: Response{Status: http.StatusOK, Header: http.Header{}}}
-	srv.(Handler).ServeHTTP(w, r)
-	return &w.Response, nil
-}
-
-// newHTTP makes the request that a handler sees.
-func newHTTP(ctx context.Context, in *Request, body []byte) (*http.Request, error) {
-	r, err := http.NewRequestWithContext(ctx, in.Method, in.URI, nil)
-	if err != nil {
-		return nil, err
-	}
-	r.Header = in.Header
-	r.RequestURI = in.URI
-	r.TLS = peerOf(ctx)
-	r.Body, r.ContentLength = http.NoBody, int64(len(body))
-	if len(body) > 0 {
-		r.Body = &bodyReader{body}
-	}
-	return r, nil
-}
-
-type bodyReader struct{ b []byte }
-
-func (r *bodyReader) Read(p []byte) (int, error) {
-	if len(r.b) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, r.b)
-	r.b = r.b[n:]
-	return n, nil
-}
-
-func (r *bodyReader) Close() error { return nil }
-
-// answerWriter collects an answer.
-type answerWriter struct {
-	Response
-	wrote bool
-}
-
-func (w *answerWriter) Header() http.Header { return w.Response.Header }
-
-func (w *answerWriter) WriteHeader(status int) {
-	if !w.wrote {
-		w.wrote, w.Status = true, status
-	}
-}
-
-func (w *answerWriter) Write(p []byte) (int, error) {
-	w.wrote = true
-	w.Body = append(w.Body, p...)
-	return len(p), nil
-}
