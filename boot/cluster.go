@@ -56,9 +56,9 @@ type addresses struct{ a *Agent }
 // ServerAddr is the present address of a server.
 func (p addresses) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
 	if lan := p.a.pool.Load(); lan != nil {
-		for _, m := range lan.Members() {
-			if addr := m.ServerAddr(); addr != "" && m.ID() == string(id) {
-				return raft.ServerAddress(addr), nil
+		for _, m := range lan.Servers() {
+			if m.ID() == string(id) {
+				return raft.ServerAddress(m.Address), nil
 			}
 		}
 	}
@@ -137,13 +137,13 @@ func (a *Agent) serversOf(datacenter string) (list []string, known bool) {
 	if pool == nil {
 		return nil, false
 	}
-	for _, m := range pool.Members() {
+	for _, m := range pool.Servers() {
 		if m.Datacenter() != datacenter {
 			continue
 		}
 		known = true
-		if addr := m.ServerAddr(); addr != "" && m.Status == gossip.StatusAlive {
-			list = append(list, addr)
+		if m.Status == gossip.StatusAlive {
+			list = append(list, m.Address)
 		}
 	}
 	return list, known

@@ -90,12 +90,12 @@ func (a *Agent) dialTLS(address string) *tls.Config { return a.rpcTLS.Dialer(a.d
 // datacenterAt is the datacenter of the server at an address. What gossip does
 // not know is of this one: servers begin with the addresses in their log.
 func (a *Agent) datacenterAt(address string) string {
-	at := func(m gossip.Member) bool { return m.ServerAddr() == address }
-	if lan := a.pool.Load(); lan != nil && slices.ContainsFunc(lan.Members(), at) {
+	at := func(p gossip.Peer) bool { return p.Address == address }
+	if lan := a.pool.Load(); lan != nil && slices.ContainsFunc(lan.Servers(), at) {
 		return a.cfg.Datacenter
 	}
 	if wan := a.poolWAN.Load(); wan != nil {
-		members := wan.Members()
+		members := wan.Servers()
 		if i := slices.IndexFunc(members, at); i >= 0 {
 			return members[i].Datacenter()
 		}

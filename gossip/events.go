@@ -152,6 +152,7 @@ func (p *Pool) pump() {
 func (p *Pool) queue(b *backlog, e serf.Event) {
 	switch e := e.(type) {
 	case serf.MemberEvent:
+		p.directory.changes.Add(1)
 		for i := range e.Members {
 			ev := Event{Type: memberEvents[e.Type], Member: memberOf(&e.Members[i])}
 			p.guard.saw(&ev)

@@ -37,10 +37,11 @@ const (
 // A Pool is this agent's membership in a gossip cluster. Its methods may be
 // called from anywhere; none may be called after Close, except Close.
 type Pool struct {
-	serf  *serf.Serf
-	guard *guard
-	log   hclog.Logger
-	name  string
+	serf      *serf.Serf
+	guard     *guard
+	log       hclog.Logger
+	name      string
+	directory directory
 	// propagate is how long a leaving member stays to answer probes.
 	propagate time.Duration
 
