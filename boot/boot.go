@@ -241,6 +241,8 @@ func (a *Agent) startLeader() error {
 		},
 		Jitter:  jitter,
 		Renewed: sessions.Renew,
+
+		Elsewhere: elsewhere{a}, Shuffle: rand.Shuffle,
 	})
 	peers := leader.NewServers(a.quorum, a.lan, a.id, logger)
 	l := leader.Start(a.quorum, logger, catalog, peers, sessions, leader.NewTombstones(a.quorum, a.store, logger))

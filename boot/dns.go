@@ -27,7 +27,7 @@ func (a *Agent) startDNS() error {
 	a.onStop(remote.Close)
 	var source dnsd.Source = remote
 	if a.ops != nil {
-		source = dnsd.Both(a.cfg.Datacenter, dnsd.FromOps(a.ops, a.relay, dnsBytes), remote)
+		source = dnsd.Both(a.cfg.Datacenter, dnsd.FromOps(a.ops, a.relay, a.cfg.Node.Name, dnsBytes), remote)
 	}
 	a.dns = dnsd.New(dnsd.Options{Source: source, Logger: a.log.Named("agent.dns")}, dnsConfig(a.cfg))
 	a.onStop(func() {

@@ -16,21 +16,8 @@ import (
 // self is the agent as its doors see it.
 type self struct{ a *Agent }
 
-// Datacenters are the known ones: those of the servers in the WAN pool.
-func (s self) Datacenters() []string {
-	list := []string{s.a.cfg.Datacenter}
-	if s.a.wan == nil {
-		return list
-	}
-	seen := map[string]bool{s.a.cfg.Datacenter: true}
-	for _, m := range s.a.wan.Members() {
-		if dc := m.Datacenter(); !seen[dc] {
-			seen[dc] = true
-			list = append(list, dc)
-		}
-	}
-	return list
-}
+// Datacenters are the known ones, by distance.
+func (s self) Datacenters() []string { return s.a.datacenters() }
 
 func (s self) Leave() error  { return s.a.LeaveByAPI() }
 func (s self) Reload() error { return s.a.reload() }

@@ -34,12 +34,16 @@ type Answer struct {
 	// the answer is not what is sent.
 	external bool
 	// ownTTL: what is resolved for the answer gets ttl, in seconds.
-	ownTTL  bool
-	ttl     uint32
-	soa     *dns.SOA // of the authority section, but for the serial; or nil
-	soaWire span     // in wire
-	wire    []byte   // records and sets as in packets
-	size    int
+	ownTTL bool
+	ttl    uint32
+	// own: the answer is for one asker at one time only.
+	own bool
+	// failsOver: other datacenters are to be asked.
+	failsOver bool
+	soa       *dns.SOA // of the authority section, but for the serial; or nil
+	soaWire   span     // in wire
+	wire      []byte   // records and sets as in packets
+	size      int
 }
 
 // span is a part of Answer.wire.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -18,6 +19,8 @@ type renderer struct {
 	qtype uint16
 	ttl   uint32
 	a     *Answer
+	// chosen: the instances are healthy in the eyes of a prepared query.
+	chosen bool
 }
 
 func (s *settings) renderer(z *zone, l lookup, owner string, qtype uint16) *renderer {
@@ -104,8 +107,26 @@ func parseHost(text string) (addr netip.Addr, host string, ok bool) {
 }
 
 // service renders the answer about a service.
-func (r *renderer) service(f *Facts) *Answer {
-	r.ttl = r.serviceTTL(r.l.name)
+func (r *renderer) service(f *Facts) *Answer { return r.instances(f, r.serviceTTL(r.l.name)) }
+
+// query renders the answer about a prepared query.
+func (r *renderer) query(f *Facts) *Answer {
+	if f.Query == nil {
+		return nameError(r.a.owner, r.settings)
+	}
+	r.l.dc, r.chosen = f.Query.Datacenter, true
+	ttl := r.serviceTTL(strings.ToLower(f.Query.Service))
+	if d, err := time.ParseDuration(f.Query.TTL); err == nil {
+		ttl = seconds(d)
+	}
+	a := r.instances(f, ttl)
+	a.shuffle = a.shuffle && !f.Query.Sorted
+	return a
+}
+
+// instances renders an answer made of instances.
+func (r *renderer) instances(f *Facts, ttl uint32) *Answer {
+	r.ttl = ttl
 	r.a.shuffle, r.a.ownTTL, r.a.ttl = true, true, r.ttl
 	if r.a.srv = r.qtype == dns.TypeSRV; !r.a.srv {
 		r.a.limit = r.DNS.ARecordLimit
@@ -148,8 +169,9 @@ func (r *renderer) weight(i *model.CheckServiceNode) (uint16, bool) {
 	for _, c := range i.Checks {
 		switch {
 		case c.Status == model.HealthPassing:
-		case c.Status == model.HealthWarning && !r.DNS.OnlyPassing:
+		case c.Status == model.HealthWarning && (r.chosen || !r.DNS.OnlyPassing):
 			weight = w.Warning
+		case r.chosen: // a check that the query ignores
 		default:
 			return 0, false
 		}

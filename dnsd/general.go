@@ -3,6 +3,7 @@ package dnsd
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -17,15 +18,38 @@ type question struct {
 	q      dns.Question
 	owner  string   // the name asked, in lower case
 	labels []string // of owner, as in packets
-	tcp    bool
+	peer
+	// scoped: the answer may be another for other networks.
+	scoped bool
 	// key is under what the fast path will look for the answer, or "" if it
 	// has no way to give it.
 	key string
 }
 
+// peer is who asks.
+type peer struct {
+	tcp  bool
+	addr netip.Addr
+}
+
+// network is the address from which a prepared query is to be run: the one that
+// a resolver tells of its client (RFC 7871), else that of who asks.
+func (x *question) network() netip.Addr {
+	if opt := x.req.IsEdns0(); opt != nil {
+		for _, o := range opt.Option {
+			if subnet, ok := o.(*dns.EDNS0_SUBNET); ok {
+				if addr, ok := netip.AddrFromSlice(subnet.Address); ok {
+					return addr.Unmap()
+				}
+			}
+		}
+	}
+	return x.addr.Unmap()
+}
+
 // general answers any packet; nil to none at all. key is that of a plain
 // question, or "".
-func (s *Server) general(ctx context.Context, w *worker, b []byte, key string, tcp bool) []byte {
+func (s *Server) general(ctx context.Context, w *worker, b []byte, key string, from peer) []byte {
 	if len(b) < headerLen || b[2]&flagsResponse != 0 {
 		return nil
 	}
@@ -37,7 +61,7 @@ func (s *Server) general(ctx context.Context, w *worker, b []byte, key string, t
 		return bare(b, key, dns.RcodeNotImplemented)
 	}
 	req.Question = req.Question[:1] // of several only the first is answered
-	x := &question{set: s.settings.Load(), req: req, q: req.Question[0], tcp: tcp, key: key}
+	x := &question{set: s.settings.Load(), req: req, q: req.Question[0], peer: from, key: key}
 	x.owner = strings.ToLower(x.q.Name)
 	x.labels = labelsOf(x.owner)
 	out, err := s.answer(ctx, w, x).Pack()
@@ -118,7 +142,8 @@ func (x *question) reply(rcode int) *dns.Msg {
 
 // opt is the OPT record of a reply, or nil: that of the question, of whose
 // options the one about the client's network comes back. Answers are the same
-// for all networks, which its scope of 0 says; but not errors.
+// for all networks, which its scope of 0 says; but not errors, nor those of
+// prepared queries.
 func (x *question) opt(rcode int) *dns.OPT {
 	asked := x.req.IsEdns0()
 	if asked == nil {
@@ -136,7 +161,7 @@ func (x *question) opt(rcode int) *dns.OPT {
 		}
 		echo := *subnet
 		echo.SourceScope = 0
-		if rcode != dns.RcodeSuccess {
+		if rcode != dns.RcodeSuccess || x.scoped {
 			echo.SourceScope = subnet.SourceNetmask
 		}
 		opt.Option = append(opt.Option, &echo)
@@ -153,6 +178,9 @@ func (s *Server) lookup(ctx context.Context, x *question, z *zone, l lookup) (*A
 	switch l.form {
 	case formAddr:
 		return renderer().addr(), nil
+	case formQuery:
+		x.scoped = true
+		q.Kind, q.Asker, render = AboutQuery, x.network(), func(f *Facts) *Answer { return renderer().query(f) }
 	case formService:
 		q.Kind, render = AboutService, func(f *Facts) *Answer { return renderer().service(f) }
 	case formNode:
@@ -174,7 +202,7 @@ func (s *Server) lookup(ctx context.Context, x *question, z *zone, l lookup) (*A
 		return nil, err
 	}
 	a := held.Answer()
-	if x.key != "" && !a.external {
+	if x.key != "" && !a.external && !a.own {
 		s.hot.put(x.key, held, x.set.gen)
 	} else {
 		held.Release()

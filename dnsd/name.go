@@ -17,12 +17,13 @@ const (
 	formNode                // <node>.node[.<dc>]
 	formService             // [<tag>.]<service>.service[.<dc>]
 	formAddr                // <hex>.addr
+	formQuery               // <prepared query>.query[.<dc>]
 )
 
 // lookup is what a name in a zone says.
 type lookup struct {
 	form form
-	name string // of the node or service, or the hexadecimal digits
+	name string // of the node, service or query, or the hexadecimal digits
 	tag  string // "" is any
 	port string // name of one of several ports; "" is the service's own
 	dc   string // "" is the agent's
@@ -43,7 +44,9 @@ func parseName(labels []string, qtype uint16) lookup {
 				return lookup{}
 			}
 			return lookup{form: formAddr, name: before[0]}
-		case "connect", "ingress", "virtual", "query":
+		case "query":
+			return parseQuery(before, after)
+		case "connect", "ingress", "virtual":
 			return lookup{} // nothing of these kinds exists
 		}
 	}
@@ -56,6 +59,19 @@ func parseName(labels []string, qtype uint16) lookup {
 func parseNode(before, after []string) lookup {
 	l := lookup{form: formNode, name: strings.Join(before, ".")}
 	if len(before) == 0 || !l.suffix(after) || l.port != "" {
+		return lookup{}
+	}
+	return l
+}
+
+// parseQuery reads the name of a prepared query: labels with dots between them,
+// or _<query>._tcp.
+func parseQuery(before, after []string) lookup {
+	l := lookup{form: formQuery, name: strings.Join(before, ".")}
+	if isRFC2782(before) && before[1] == "_tcp" {
+		l.name = before[0][1:]
+	}
+	if l.name == "" || !l.suffix(after) || l.port != "" {
 		return lookup{}
 	}
 	return l

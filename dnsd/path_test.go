@@ -301,7 +301,7 @@ func TestErrors(t *testing.T) {
 	} {
 		s := New(Options{Source: &fakeSource{err: err}}, defaults())
 		for _, name := range []string{"web.service.dc2.consul", "n.node.dc2.consul"} {
-			out := s.general(context.Background(), newWorker(s), query(name, dns.TypeA, how{}), "", false)
+			out := s.general(context.Background(), newWorker(s), query(name, dns.TypeA, how{}), "", peer{})
 			m := new(dns.Msg)
 			if m.Unpack(out) != nil || m.Rcode != rcode || (len(m.Ns) == 1) != (rcode == dns.RcodeNameError) {
 				t.Errorf("%v is answered with %v", err, m)

@@ -99,7 +99,7 @@ func TestEveryReply(t *testing.T) {
 		if !one.parse(b, &q) {
 			t.Fatalf("%s is not plain", a.name)
 		}
-		slow := s.general(context.Background(), one, b, string(q.key), a.tcp)
+		slow := s.general(context.Background(), one, b, string(q.key), peer{tcp: a.tcp})
 		m := a.judge(t, slow)
 		fast := s.reply(two, b, &q, a.tcp)
 		if fast == nil {

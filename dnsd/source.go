@@ -22,15 +22,18 @@ const (
 	AboutNode
 	// AboutAddress asks who has an address.
 	AboutAddress
+	// AboutQuery asks what a prepared query finds.
+	AboutQuery
 )
 
 // Question is what the server needs to know of the catalog.
 type Question struct {
 	Kind       Kind
 	Datacenter string     // "" is the agent's
-	Name       string     // of the service or node, in lower case
+	Name       string     // of the service, node or prepared query, in lower case
 	Tag        string     // that instances must have, in any case; "" is any
 	Address    netip.Addr // never IPv4 in IPv6
+	Asker      netip.Addr // from where a prepared query is run
 	Token      string
 	// Stale allows what any server has; its last contact with the leader may
 	// be MaxStale ago, or, if that is 0, any time.
@@ -43,11 +46,21 @@ type Question struct {
 
 // Facts are what a Source knows to a question. They must not be changed.
 type Facts struct {
-	// Instances are those of the service, healthy or not; of those that have
-	// an address, the first, without checks.
+	// Instances are those of the service, healthy or not; those that a query
+	// chose; of those that have an address, the first, without checks.
 	Instances []*model.CheckServiceNode
 	// Nodes holds the node asked for, or the first that has the address.
 	Nodes []*model.Node
+	// Query is the prepared query asked for; nil if there is none.
+	Query *QueryFacts
+}
+
+// QueryFacts are what a prepared query says of its answer.
+type QueryFacts struct {
+	Service    string
+	TTL        string // a duration, or "" for that of the service
+	Datacenter string // where the instances are
+	Sorted     bool   // the nearest instance comes first
 }
 
 // Source is where the server learns of nodes and services.
@@ -75,13 +88,14 @@ type Router interface {
 	Admit(ctx context.Context, place relay.Place, datacenter string) error
 }
 
-// FromOps is the Source of a server: its own state. It keeps at most a number
-// of bytes of rendered answers.
-func FromOps(o *ops.Ops, r Router, cacheBytes int) Source {
-	return &opsSource{ops: o, router: r, cache: view.New[*Answer](cacheBytes)}
+// FromOps is the Source of a server on a node: its own state. It keeps at most a
+// number of bytes of rendered answers.
+func FromOps(o *ops.Ops, r Router, node string, cacheBytes int) Source {
+	return &opsSource{node: node, ops: o, router: r, cache: view.New[*Answer](cacheBytes)}
 }
 
 type opsSource struct {
+	node   string
 	ops    *ops.Ops
 	router Router
 	cache  *view.Cache[*Answer]
@@ -96,6 +110,8 @@ func (s *opsSource) Ask(ctx context.Context, q *Question, render func(*Facts) *A
 		query.Mode, query.MaxStale = ops.Stale, q.MaxStale
 	}
 	switch q.Kind {
+	case AboutQuery:
+		return s.askQuery(ctx, query, q, render)
 	case AboutNode:
 		return hold(ctx, s, query, q.Key, s.ops.NodeByName(q.Name), func(n *model.Node) *Answer {
 			f := &Facts{}

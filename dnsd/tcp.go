@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -97,6 +98,10 @@ func (s *Server) serveConn(c net.Conn) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	pipeline := make(slots, maxPipelined)
+	from := peer{tcp: true}
+	if addr, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
+		from.addr = addr.Addr()
+	}
 	r := bufio.NewReaderSize(c, initialTCPBytes)
 	w := s.workers.Get().(*worker)
 	defer s.workers.Put(w)
@@ -130,7 +135,7 @@ func (s *Server) serveConn(c net.Conn) {
 			defer free.give()
 			w := s.workers.Get().(*worker)
 			defer s.workers.Put(w)
-			if out := s.general(s.ctx, w, b, key, true); out == nil || s.ctx.Err() != nil || t.write(out) != nil {
+			if out := s.general(s.ctx, w, b, key, from); out == nil || s.ctx.Err() != nil || t.write(out) != nil {
 				_ = c.Close()
 			}
 		})

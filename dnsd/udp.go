@@ -199,7 +199,7 @@ func (s *Server) serveSlow(c *udpSocket, b []byte, key string, from origin) {
 		defer free.give()
 		w := s.workers.Get().(*worker)
 		defer s.workers.Put(w)
-		if out := s.general(s.ctx, w, b, key, false); out != nil && s.ctx.Err() == nil {
+		if out := s.general(s.ctx, w, b, key, peer{addr: from.addr.Addr()}); out != nil && s.ctx.Err() == nil {
 			s.send(c, out, from)
 		}
 	})

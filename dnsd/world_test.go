@@ -127,7 +127,7 @@ func newWorld(t testing.TB, c Config, change ...func(*Options)) *world {
 	store := state.New()
 	w := &world{t: t, store: store, log: &fakeLog{store: store}}
 	w.ops = ops.New(ops.Config{Store: store, Log: w.log, ACL: &w.rules, Datacenter: "dc1"})
-	o := Options{Source: FromOps(w.ops, soleDatacenter{}, 1<<20), Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
+	o := Options{Source: FromOps(w.ops, soleDatacenter{}, "s1", 1<<20), Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
 	for _, f := range change {
 		f(&o)
 	}
@@ -189,7 +189,7 @@ func (w *world) slow(b []byte, tcp bool) []byte {
 	if worker.parse(b, &q) {
 		key = string(q.key)
 	}
-	return w.general(context.Background(), worker, b, key, tcp)
+	return w.general(context.Background(), worker, b, key, peer{tcp: tcp})
 }
 
 // fast answers a packet on the fast path; nil if that has no answer.

@@ -98,11 +98,7 @@ func (c *call) parseQuery() error {
 		return err
 	}
 	c.q.Filter = c.param("filter")
-	if near := c.param("near"); near == "_agent" {
-		c.q.Near = c.node()
-	} else {
-		c.q.Near = near
-	}
+	c.parseNear()
 	for _, pair := range c.query["node-meta"] {
 		if c.q.NodeMeta == nil {
 			c.q.NodeMeta = map[string]string{}
@@ -111,6 +107,39 @@ func (c *call) parseQuery() error {
 		c.q.NodeMeta[k] = v
 	}
 	return nil
+}
+
+// parseNear reads from where lists are to be sorted. A node of another
+// datacenter, which may be called as one here, is nowhere near.
+func (c *call) parseNear() {
+	c.q.Near = c.param("near")
+	if c.q.Near != model.NearAgent && c.q.Near != model.NearIP {
+		return
+	}
+	if dc := c.r.Header.Get(relay.HeaderDatacenter); c.forwarded && dc != "" && dc != c.door.cfg.Datacenter {
+		c.q.Near = ""
+		return
+	}
+	if c.q.Near == model.NearAgent {
+		c.q.Near = c.node()
+		return
+	}
+	c.q.NearIP = c.callerIP()
+}
+
+// headerCaller is the address of who asked the agent that hands a request on.
+const headerCaller = "X-Muster-Caller"
+
+// callerIP is the address of who asks: as a proxy in front of the agent says, or
+// the one that the request came from.
+func (c *call) callerIP() string {
+	if ip := c.r.Header.Get(headerCaller); c.forwarded && ip != "" {
+		return ip
+	}
+	if first, _, _ := strings.Cut(c.r.Header.Get("X-Forwarded-For"), ","); strings.TrimSpace(first) != "" {
+		return strings.TrimSpace(first)
+	}
+	return c.remote()
 }
 
 func (c *call) parseMode() error {

@@ -19,6 +19,7 @@ import (
 	"muster/internal/log"
 	"muster/internal/meter"
 	"muster/local"
+	"muster/model"
 	"muster/ops"
 	"muster/relay"
 	"muster/view"
@@ -195,6 +196,9 @@ func (c *call) pass(r *http.Request, datacenter string) (passed bool, err error)
 		return false, nil
 	}
 	c.askToTranslate(&need)
+	if c.q.Near == model.NearIP || c.route.runsQueries {
+		r.Header.Set(headerCaller, c.callerIP())
+	}
 	if c.q.Token != "" && r.Header.Get("X-Consul-Token") == "" {
 		r.Header.Set("X-Consul-Token", c.q.Token)
 	}

@@ -162,7 +162,7 @@ func TestForwardedRequestsAreNotScreened(t *testing.T) {
 func TestClientsAreNoAgents(t *testing.T) {
 	r := newRig(t)
 	r.cluster.lead(false)
-	for _, name := range []string{relay.HeaderNode, relay.HeaderError, "X-Muster-Final", headerTranslate, headerPool} {
+	for _, name := range []string{relay.HeaderNode, relay.HeaderError, "X-Muster-Final", HeaderTranslate, headerPool} {
 		req := request("GET", "/v1/status/leader", "", name+": 1")
 		r.door.ServeHTTP(httptest.NewRecorder(), req)
 		if req.Header.Get(name) != "" {

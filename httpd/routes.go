@@ -10,7 +10,7 @@ func routes() []route {
 	var rows []route
 	for _, part := range [][]route{
 		kvRoutes(), sessionRoutes(), catalogRoutes(), healthRoutes(), coordinateRoutes(), eventRoutes(),
-		statusRoutes(), operatorRoutes(), keyringRoutes(), uiRoutes(), agentRoutes(), aclRoutes(), unbuiltRoutes(),
+		queryRoutes(), statusRoutes(), operatorRoutes(), keyringRoutes(), uiRoutes(), agentRoutes(), aclRoutes(), unbuiltRoutes(),
 	} {
 		rows = append(rows, part...)
 	}
@@ -78,6 +78,16 @@ func eventRoutes() []route {
 	return []route{
 		{method: "PUT", path: "/v1/event/fire/", place: relay.Agent, rule: must(acl.Event, acl.Write), handle: (*call).eventFire, dc: true},
 		{method: "GET", path: "/v1/event/list", place: relay.Agent, rule: filtered(acl.Event), handle: (*call).eventList},
+	}
+}
+
+func queryRoutes() []route {
+	return []route{
+		{method: "GET", path: "/v1/query", place: relay.Server, rule: filtered(acl.Query), handle: (*call).queryList, blocking: true, discovery: true},
+		{method: "POST", path: "/v1/query", place: relay.Leader, rule: must(acl.Query, acl.Write), handle: (*call).queryCreate},
+		{method: "GET", path: "/v1/query/", place: relay.Server, rule: must(acl.Query, acl.Read), handle: (*call).queryGet, blocking: true, discovery: true, cached: true, runsQueries: true},
+		{method: "PUT", path: "/v1/query/", place: relay.Leader, rule: must(acl.Query, acl.Write), handle: (*call).queryUpdate},
+		{method: "DELETE", path: "/v1/query/", place: relay.Leader, rule: must(acl.Query, acl.Write), handle: (*call).queryDelete},
 	}
 }
 

@@ -30,6 +30,8 @@ type route struct {
 	discovery bool
 	// cached routes tell with ?cached whether they were asked before.
 	cached bool
+	// runsQueries: the answer may depend on the address of who asks.
+	runsQueries bool
 }
 
 // rule says how a route is guarded.

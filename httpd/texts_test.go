@@ -160,9 +160,9 @@ func TestTranslatedAddresses(t *testing.T) {
 	r.log.Apply(t, model.CmdRegister, &model.RegisterRequest{Node: "n2", Address: "plain-node", Service: &model.NodeService{ID: "web", Service: "web", Address: "plain-service"}})
 	for _, url := range []string{"/v1/catalog/nodes", "/v1/catalog/service/web", "/v1/health/service/web", "/v1/catalog/node/n1", "/v1/catalog/node-services/n1"} {
 		for range 2 { // the second time they are kept
-			near := r.do("GET", url, "", headerTranslate+": 1").Body.String() // a client may not ask for it
+			near := r.do("GET", url, "", HeaderTranslate+": 1").Body.String() // a client may not ask for it
 			w := httptest.NewRecorder()
-			r.door.Forwarded().ServeHTTP(w, request("GET", url, "", headerTranslate+": 1"))
+			r.door.Forwarded().ServeHTTP(w, request("GET", url, "", HeaderTranslate+": 1"))
 			far := w.Body.String()
 			if !strings.Contains(near, "lan-") || strings.Contains(far, "lan-") || strings.Contains(near, "plain-") != strings.Contains(far, "plain-") {
 				t.Errorf("%s:\nnear %s\nfar  %s", url, near, far)

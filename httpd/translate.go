@@ -6,19 +6,19 @@ import (
 	"muster/relay"
 )
 
-// headerTranslate is sent along by an agent that wants the addresses of
+// HeaderTranslate is sent along by an agent that wants the addresses of
 // another datacenter as they are for callers from afar (translate_wan_addrs).
-const headerTranslate = "X-Muster-Translate"
+const HeaderTranslate = "X-Muster-Translate"
 
 // askToTranslate marks a request that goes to another datacenter.
 func (c *call) askToTranslate(need *relay.Need) {
 	if c.door.cfg.TranslateWAN && need.Datacenter != "" && need.Datacenter != c.door.cfg.Datacenter {
-		c.r.Header.Set(headerTranslate, "1")
+		c.r.Header.Set(HeaderTranslate, "1")
 	}
 }
 
 // translates tells whether addresses are to be those for callers from afar.
-func (c *call) translates() bool { return c.forwarded && c.r.Header.Get(headerTranslate) != "" }
+func (c *call) translates() bool { return c.forwarded && c.r.Header.Get(HeaderTranslate) != "" }
 
 // translated is a question whose answer has WAN addresses.
 func translated[T any](qu ops.Question[T], render func(T) (*body, error)) (ops.Question[T], func(T) (*body, error)) {

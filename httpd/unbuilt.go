@@ -46,8 +46,6 @@ func aclRoutes() []route {
 func unbuiltRoutes() []route {
 	var rows []route
 	for path, methods := range map[string][]string{
-		"/v1/query":                               {"GET", "POST"},
-		"/v1/query/":                              {"GET", "PUT", "DELETE"},
 		"/v1/config":                              {"PUT"},
 		"/v1/config/":                             {"GET", "DELETE"},
 		"/v1/catalog/connect/":                    {"GET"},

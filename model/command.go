@@ -13,6 +13,7 @@ const (
 	CmdSession     CommandType = 3
 	CmdTombstone   CommandType = 5
 	CmdCoordinates CommandType = 6
+	CmdQuery       CommandType = 7
 	CmdTxn         CommandType = 8
 	// CmdIndex appears only in snapshots: the index of a table.
 	CmdIndex CommandType = 16

@@ -36,8 +36,9 @@ type Query struct {
 	MaxStale time.Duration
 	// Filter is an expression that items must satisfy.
 	Filter string
-	// Near is the node by whose distance lists are sorted.
-	Near string
+	// Near is the node by whose distance lists are sorted, or model.NearIP for
+	// the one with the address NearIP.
+	Near, NearIP string
 	// NodeMeta are pairs that nodes must have.
 	NodeMeta map[string]string
 }

@@ -197,13 +197,13 @@ func (o *Ops) Nodes(q *Query) Question[[]*model.Node] {
 		topics = append(topics, state.TopicCoordinates)
 	}
 	return Question[[]*model.Node]{
-		Key:    questionKey("nodes", q.Near, q.Filter, metaKey(q.NodeMeta)),
+		Key:    questionKey("nodes", q.Near, q.NearIP, q.Filter, metaKey(q.NodeMeta)),
 		Topics: topics,
 		Eval: func(v *state.Version) (uint64, []*model.Node, error) {
 			index, list := v.Nodes()
 			list = keep(list, func(n *model.Node) bool { return hasMeta(n.Meta, q.NodeMeta) })
 			list, err := filter(list, q.Filter)
-			sortNear(v, q.Near, list, func(n *model.Node) string { return n.Node })
+			sortNear(v, q.Near, q.NearIP, list, func(n *model.Node) string { return n.Node })
 			return index, list, err
 		},
 		Filter: func(list []*model.Node, authz acl.Authorizer) []*model.Node {
@@ -264,7 +264,7 @@ func (o *Ops) Services(q *Query) Question[model.ServicesList] {
 // Instances asks for the instances of a service that have all of some tags.
 func (o *Ops) Instances(service string, tags []string, q *Query) Question[[]*model.ServiceNode] {
 	return Question[[]*model.ServiceNode]{
-		Key:    questionKey("instances", strings.ToLower(service), questionKey(tags...), q.Near, q.Filter, metaKey(q.NodeMeta)),
+		Key:    questionKey("instances", strings.ToLower(service), questionKey(tags...), q.Near, q.NearIP, q.Filter, metaKey(q.NodeMeta)),
 		Topics: serviceTopics(service, q),
 		Floats: none[*model.ServiceNode],
 		Eval: func(v *state.Version) (uint64, []*model.ServiceNode, error) {
@@ -273,7 +273,7 @@ func (o *Ops) Instances(service string, tags []string, q *Query) Question[[]*mod
 				return hasTags(s.ServiceTags, tags) && hasMeta(s.NodeMeta, q.NodeMeta)
 			})
 			list, err := filter(list, q.Filter)
-			sortNear(v, q.Near, list, func(s *model.ServiceNode) string { return s.Node })
+			sortNear(v, q.Near, q.NearIP, list, func(s *model.ServiceNode) string { return s.Node })
 			return index, list, err
 		},
 		Filter: func(list []*model.ServiceNode, authz acl.Authorizer) []*model.ServiceNode {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"math"
+	"net/netip"
 	"slices"
 
 	"muster/acl"
@@ -63,11 +64,29 @@ func (o *Ops) CoordinateUpdate(ctx context.Context, token string, c *model.Coord
 	return err
 }
 
+// nearNode is the node from which a question wants lists to be sorted, or "".
+func nearNode(v *state.Version, near, ip string) string {
+	if near != model.NearIP {
+		return near
+	}
+	addr, err := netip.ParseAddr(ip)
+	if err != nil {
+		return ""
+	}
+	_, nodes := v.Nodes()
+	for _, n := range nodes {
+		if isAddress(n.Address, addr.Unmap()) {
+			return n.Node
+		}
+	}
+	return ""
+}
+
 // sortNear orders a list by the estimated round trip to a node; what has no
 // coordinate comes last. Without such a node, or a coordinate of it, the order
 // stays.
-func sortNear[T any](v *state.Version, near string, list []T, nodeOf func(T) string) {
-	if near == "" {
+func sortNear[T any](v *state.Version, near, ip string, list []T, nodeOf func(T) string) {
+	if near = nearNode(v, near, ip); near == "" {
 		return
 	}
 	_, from := v.NodeCoordinates(near)

@@ -16,7 +16,7 @@ func (o *Ops) Health(service string, tags []string, passing bool, q *Query) Ques
 		pass = "p"
 	}
 	return Question[[]*model.CheckServiceNode]{
-		Key:    questionKey("health", strings.ToLower(service), questionKey(tags...), pass, q.Near, q.Filter, metaKey(q.NodeMeta)),
+		Key:    questionKey("health", strings.ToLower(service), questionKey(tags...), pass, q.Near, q.NearIP, q.Filter, metaKey(q.NodeMeta)),
 		Topics: serviceTopics(service, q),
 		Floats: none[*model.CheckServiceNode],
 		Eval: func(v *state.Version) (uint64, []*model.CheckServiceNode, error) {
@@ -29,7 +29,7 @@ func (o *Ops) Health(service string, tags []string, passing bool, q *Query) Ques
 				return hasTags(i.Service.Tags, tags) && hasMeta(i.Node.Meta, q.NodeMeta) && (!passing || Passing(i.Checks))
 			})
 			list, err := filter(list, q.Filter)
-			sortNear(v, q.Near, list, func(i *model.CheckServiceNode) string { return i.Node.Node })
+			sortNear(v, q.Near, q.NearIP, list, func(i *model.CheckServiceNode) string { return i.Node.Node })
 			return index, list, err
 		},
 		Filter: func(list []*model.CheckServiceNode, authz acl.Authorizer) []*model.CheckServiceNode {
@@ -73,7 +73,7 @@ func (o *Ops) checks(key string, topics []state.Topic, q *Query, get func(*state
 				return n != nil && hasMeta(n.Meta, q.NodeMeta)
 			})
 			list, err := filter(list, q.Filter)
-			sortNear(v, q.Near, list, func(c *model.HealthCheck) string { return c.Node })
+			sortNear(v, q.Near, q.NearIP, list, func(c *model.HealthCheck) string { return c.Node })
 			return index, list, err
 		},
 		Filter: func(list []*model.HealthCheck, authz acl.Authorizer) []*model.HealthCheck {
@@ -101,7 +101,7 @@ func (o *Ops) ServiceChecks(service string, q *Query) Question[[]*model.HealthCh
 // ChecksInState asks for the checks with a status, or with model.HealthAny for
 // all.
 func (o *Ops) ChecksInState(status string, q *Query) Question[[]*model.HealthCheck] {
-	return o.checks(questionKey("checks", status, q.Near, q.Filter, metaKey(q.NodeMeta)), []state.Topic{state.TopicChecks}, q, func(v *state.Version) (uint64, []*model.HealthCheck) {
+	return o.checks(questionKey("checks", status, q.Near, q.NearIP, q.Filter, metaKey(q.NodeMeta)), []state.Topic{state.TopicChecks}, q, func(v *state.Version) (uint64, []*model.HealthCheck) {
 		return v.ChecksInState(status)
 	})
 }

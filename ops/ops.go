@@ -51,6 +51,9 @@ type Ops struct {
 	members    Members
 	snapshots  Snapshots
 	renewed    func(session *model.Session) bool
+	elsewhere  Elsewhere
+	shuffle    func(n int, swap func(i, j int))
+	templates  compiledQueries
 }
 
 // Config is what Ops are made of.
@@ -67,13 +70,20 @@ type Config struct {
 	// Renewed begins the TTL of a session anew, on the leader. It is false when
 	// the session is being ended: it is to be taken for gone.
 	Renewed func(*model.Session) bool
+	// Elsewhere is where prepared queries fail over to; nil: nowhere.
+	Elsewhere Elsewhere
+	// Shuffle puts n items into a random order; nil leaves them as they are.
+	Shuffle func(n int, swap func(i, j int))
 }
 
 // New makes the operations.
 func New(c Config) *Ops {
 	o := &Ops{store: c.Store, log: c.Log, acl: c.ACL, datacenter: c.Datacenter, limits: c.Limits,
 		members: c.Members, snapshots: c.Snapshots,
-		jitter: c.Jitter, renewed: c.Renewed, lockDelays: newLockDelays()}
+		jitter: c.Jitter, renewed: c.Renewed, elsewhere: c.Elsewhere, shuffle: c.Shuffle, lockDelays: newLockDelays()}
+	if o.shuffle == nil {
+		o.shuffle = func(int, func(i, j int)) {}
+	}
 	c.Store.OnRelease(o.lockDelays.arm)
 	return o
 }

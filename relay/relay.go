@@ -62,6 +62,9 @@ const (
 	HeaderPrefix = "X-Muster-"
 	// HeaderNode is the node of the agent that was asked first.
 	HeaderNode = "X-Muster-Node"
+	// HeaderDatacenter is that of the agent that was asked first, on a request
+	// for another datacenter.
+	HeaderDatacenter = "X-Muster-Datacenter"
 	// headerFinal marks a request that is for the leader: whoever gets it and
 	// does not lead must say so, and not forward it.
 	headerFinal = "X-Muster-Final"
@@ -164,6 +167,7 @@ func (r *Relay) Pass(w http.ResponseWriter, req *http.Request, need Need) (passe
 	if out.Header.Get(HeaderNode) == "" {
 		out.Header.Set(HeaderNode, r.cfg.NodeName)
 	}
+	r.tellDatacenter(need, out.Header)
 	if need.Stream {
 		err := r.stream(req.Context(), need, out, req.Body, w)
 		return !errors.Is(err, errHere), r.unlessHere(err)
@@ -179,6 +183,13 @@ func (r *Relay) Pass(w http.ResponseWriter, req *http.Request, need Need) (passe
 	copyHead(w, resp)
 	_, _ = w.Write(resp.Body) // who asked may be gone
 	return true, nil
+}
+
+// tellDatacenter says in a request for another datacenter from which it comes.
+func (r *Relay) tellDatacenter(need Need, h http.Header) {
+	if !r.ours(need.Datacenter) && h.Get(HeaderDatacenter) == "" {
+		h.Set(HeaderDatacenter, r.cfg.Datacenter)
+	}
 }
 
 func (r *Relay) unlessHere(err error) error {
@@ -206,6 +217,7 @@ func (r *Relay) Call(ctx context.Context, need Need, req *wire.Request) (*wire.R
 		req.Header = http.Header{}
 	}
 	req.Header.Set(HeaderNode, r.cfg.NodeName)
+	r.tellDatacenter(need, req.Header)
 	return r.send(ctx, need, req)
 }
 

@@ -39,6 +39,8 @@ func commandType(c any) model.CommandType {
 		return model.CmdCoordinates
 	case *model.Txn:
 		return model.CmdTxn
+	case *model.QueryCommand:
+		return model.CmdQuery
 	}
 	panic(fmt.Sprintf("no command: %T", c))
 }

@@ -24,6 +24,9 @@ func seedCommands(f *testing.F) [][]byte {
 		&model.SessionCommand{Op: model.SessionDestroy, Session: model.Session{ID: "x1"}},
 		&model.TombstoneCommand{ReapIndex: 100},
 		&model.CoordinatesCommand{Updates: []model.Coordinate{{Node: "n1", Coord: &model.Vector{Vec: []float64{1}}}}},
+		&model.QueryCommand{Op: model.QueryCreate, Query: model.PreparedQuery{ID: "q1", Name: "a", Session: "x1", Service: model.QueryService{Service: "web"}}},
+		&model.QueryCommand{Op: model.QueryCreate, Query: model.PreparedQuery{ID: "q2", Template: model.QueryTemplate{Type: model.QueryTemplatePrefix}}},
+		&model.QueryCommand{Op: model.QueryDelete, Query: model.PreparedQuery{ID: "q1"}},
 		&model.Txn{Ops: []model.TxnOp{kvOp(model.KVCAS, model.KVPair{Key: "a", RaftIndex: at}), nodeOp(model.VerbSet, model.Node{Node: "n2"}),
 			serviceOp(model.VerbSet, "n2", model.NodeService{ID: "s", Service: "web"}), checkOp(model.VerbDelete, model.HealthCheck{Node: "n1", CheckID: "c"})}},
 	}

@@ -176,6 +176,25 @@ func drawTxnOp(t *rapid.T) model.TxnOp {
 	}
 }
 
+func drawQueryName(t *rapid.T) string {
+	return oneOf(t, "query name", "", "a", "A", "ab", "b", "q1", "ſ", "a\x00b")
+}
+
+func drawQueryCommand(t *rapid.T) *model.QueryCommand {
+	q := model.PreparedQuery{ID: oneOf(t, "query id", "q1", "Q1", "q2", "q3", ""), Name: drawQueryName(t), Token: oneOf(t, "token", "", "t")}
+	q.Service = model.QueryService{Service: drawServiceName(t), Tags: oneOf(t, "tags", nil, []string{}, []string{"v1"}), NodeMeta: drawMap(t)}
+	if rapid.Bool().Draw(t, "bound") {
+		q.Session = drawSession(t)
+	}
+	if rapid.Bool().Draw(t, "template") {
+		q.Template.Type = model.QueryTemplatePrefix
+	}
+	if rapid.Bool().Draw(t, "failover") {
+		q.Service.Failover = model.QueryFailover{Targets: []model.QueryTarget{{Datacenter: "dc2"}}}
+	}
+	return &model.QueryCommand{Query: q, Op: oneOf(t, "op", model.QueryCreate, model.QueryCreate, model.QueryUpdate, model.QueryDelete, "nonsense")}
+}
+
 func drawTxn(t *rapid.T) *model.Txn {
 	return &model.Txn{Ops: rapid.SliceOfN(rapid.Custom(drawTxnOp), 0, 5).Draw(t, "ops")}
 }
@@ -193,7 +212,7 @@ func (d drawn) GoString() string { return d.text }
 func drawEntry(t *rapid.T) drawn {
 	var typ model.CommandType
 	var command any
-	switch rapid.IntRange(0, 12).Draw(t, "command") {
+	switch rapid.IntRange(0, 14).Draw(t, "command") {
 	case 0:
 		garbage := rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "garbage")
 		return drawn{garbage, fmt.Sprintf("garbage %x", garbage)}
@@ -209,6 +228,8 @@ func drawEntry(t *rapid.T) drawn {
 		typ, command = model.CmdRegister, drawRegister(t)
 	case 9:
 		typ, command = model.CmdTxn, drawTxn(t)
+	case 10, 11:
+		typ, command = model.CmdQuery, drawQueryCommand(t)
 	default:
 		typ, command = model.CmdKV, drawKV(t)
 	}

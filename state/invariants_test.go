@@ -22,6 +22,7 @@ func faults(v *Version, rules bool) []string {
 	f.checks()
 	f.sessions()
 	f.kv()
+	f.queries()
 	f.tables()
 	return f.found
 }
@@ -186,6 +187,39 @@ func (f *finder) kv() {
 		f.rule(index > 0, "deletion of %q at 0", key)
 		return true
 	})
+}
+
+func (f *finder) queries() {
+	named, templates, bound := 0, 0, 0
+	f.v.queries.scan("", func(key string, q *model.PreparedQuery) bool {
+		what := "query " + q.ID
+		f.expect(key == q.ID && key == fold(key), "%s is stored under %q", what, key)
+		switch {
+		case q.IsTemplate():
+			templates++
+			other, ok := f.v.templates.get(fold(q.Name))
+			f.expect(ok && other == q, "%s is no template for %q", what, q.Name)
+		case q.Name != "":
+			named++
+			other, ok := f.v.queryNames.get(fold(q.Name))
+			f.expect(ok && other == q, "%s is not found by its name %q", what, q.Name)
+			_, ok = f.v.templates.get(fold(q.Name))
+			f.expect(!ok, "%s shares its name %q with a template", what, q.Name)
+		}
+		if q.Session != "" {
+			bound++
+			other, ok := f.v.querySess.get(key2(clean(q.Session), q.ID))
+			f.expect(ok && other == q, "%s is not found by its session", what)
+			_, ok = f.v.sessions.get(q.Session)
+			f.rule(ok, "%s survives its session %q", what, q.Session)
+		}
+		f.raftIndex(what, q.RaftIndex)
+		f.atLeast(tableQueries, q.ModifyIndex, what)
+		return true
+	})
+	f.expect(f.v.queryNames.len() == named, "%d queries with names, %d by name", named, f.v.queryNames.len())
+	f.expect(f.v.templates.len() == templates, "%d templates, %d by name", templates, f.v.templates.len())
+	f.expect(f.v.querySess.len() == bound, "%d queries of sessions, %d by session", bound, f.v.querySess.len())
 }
 
 func (f *finder) tables() {

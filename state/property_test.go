@@ -168,6 +168,7 @@ func answerIndexes(v *Version) map[string]uint64 {
 	out["state"], _ = v.ChecksInState(model.HealthAny)
 	out["coordinates"], _ = v.Coordinates()
 	out["services"] = v.ServicesIndex()
+	out["queries"], _ = v.Queries()
 	for _, n := range []string{"n1", "n2", "n3", "none"} {
 		out["node services "+n], _ = v.NodeServices(n)
 		out["node checks "+n], _ = v.NodeChecks(n)
@@ -187,7 +188,7 @@ func answerIndexes(v *Version) map[string]uint64 {
 
 // everything is every topic that the generated commands can touch.
 func everything() []Topic {
-	topics := []Topic{TopicNodes, TopicServices, TopicChecks, TopicSessions, TopicCoordinates, TopicPrefix("")}
+	topics := []Topic{TopicNodes, TopicServices, TopicChecks, TopicSessions, TopicCoordinates, TopicQueries, TopicPrefix("")}
 	for _, n := range []string{"n1", "n2", "n3", "ſ", ""} {
 		topics = append(topics, TopicNode(n))
 	}

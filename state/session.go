@@ -85,8 +85,8 @@ func (tx *txn) endSessionsOfCheck(index uint64, node, check string) {
 	}
 }
 
-// endSession takes a session away and releases or deletes the keys that it
-// locked.
+// endSession takes a session away, with the prepared queries that end with it,
+// and releases or deletes the keys that it locked.
 func (tx *txn) endSession(index uint64, s *model.Session) {
 	if _, ok := tx.sessions.get(s.ID); !ok {
 		return // it depended on several checks of a node that goes
@@ -94,6 +94,7 @@ func (tx *txn) endSession(index uint64, s *model.Session) {
 	tx.unstoreSession(s)
 	tx.touch(index, tableSessions)
 	tx.fire(TopicSessions)
+	tx.endQueries(index, s.ID)
 
 	var keys []string
 	prefix := lockKey(s.ID, "")

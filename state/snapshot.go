@@ -63,6 +63,7 @@ func (s *Snapshot) Persist(w io.Writer) error {
 	s.v.coordinates.scan("", func(_ string, v *model.Coordinate) bool {
 		return out.record(model.CmdCoordinates, []model.Coordinate{*v})
 	})
+	s.v.queries.scan("", func(_ string, v *model.PreparedQuery) bool { return out.record(model.CmdQuery, v) })
 	s.v.kv.scan("", func(_ string, v *model.KVPair) bool { return out.record(model.CmdKV, v) })
 	s.v.tombstones.scan("", func(k string, v uint64) bool {
 		return out.record(model.CmdTombstone, &model.KVPair{Key: k, RaftIndex: model.RaftIndex{ModifyIndex: v}})
@@ -212,6 +213,8 @@ func (tx *txn) readRecord(t model.CommandType, data []byte) (known bool, err err
 		})
 	case model.CmdCoordinates:
 		return true, decodeThen(data, tx.restoreCoordinates)
+	case model.CmdQuery:
+		return true, decodeThen(data, tx.restoreQuery)
 	case model.CmdIndex:
 		return true, decodeThen(data, func(r *indexRecord) { tx.indexes.mut(tx.gen).Set(r.Key, r.Value) })
 	}

@@ -97,6 +97,8 @@ func TestRestoreOrigin(t *testing.T) {
 	answers(t, "kv__recurse.json", pairs)
 	_, sessions := v.Sessions()
 	answers(t, "session_list.json", sessions)
+	_, queries := v.Queries()
+	answers(t, "query.json", queries)
 	index, health := v.Health("web")
 	answers(t, "health_service_web.json", health)
 	expect(t, "index of the service", index, 63)
@@ -136,7 +138,7 @@ func TestRestoreKeepsForeignRecords(t *testing.T) {
 				t.Fatal(err)
 			}
 			switch model.CommandType(r.Type) {
-			case model.CmdRegister, model.CmdKV, model.CmdSession, model.CmdTombstone, model.CmdCoordinates, model.CmdIndex:
+			case model.CmdRegister, model.CmdKV, model.CmdSession, model.CmdTombstone, model.CmdCoordinates, model.CmdQuery, model.CmdIndex:
 			default:
 				out[r.Type] = append(out[r.Type], string(r.Data))
 			}

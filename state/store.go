@@ -17,6 +17,7 @@ const (
 	tableTombstones  = "tombstones"
 	tableSessions    = "sessions"
 	tableCoordinates = "coordinates"
+	tableQueries     = "prepared-queries"
 	// lastExtinction is the index at which a service name last lost its last
 	// instance: what a reader of an unknown name may have missed.
 	lastExtinction = "service_last_extinction"
@@ -43,10 +44,14 @@ type Version struct {
 	kv          table[*model.KVPair]
 	tombstones  table[uint64]
 	sessions    table[*model.Session]
-	nodeSess    table[*model.Session]    // node, session ID
-	checkSess   table[*model.Session]    // node, check ID, session ID
-	locks       table[struct{}]          // session ID, key
-	coordinates table[*model.Coordinate] // node, segment
+	nodeSess    table[*model.Session]       // node, session ID
+	checkSess   table[*model.Session]       // node, check ID, session ID
+	locks       table[struct{}]             // session ID, key
+	coordinates table[*model.Coordinate]    // node, segment
+	queries     table[*model.PreparedQuery] // ID
+	queryNames  table[*model.PreparedQuery] // folded name; those that are no templates
+	templates   table[*model.PreparedQuery] // folded name, of which others are prefixes
+	querySess   table[*model.PreparedQuery] // session ID, ID
 	indexes     table[uint64]
 	// foreign are records of a restored snapshot that muster keeps but does
 	// not act on, by their order in it.
@@ -62,6 +67,8 @@ func newVersion() *Version {
 		tombstones: newTable[uint64](), sessions: newTable[*model.Session](),
 		nodeSess: newTable[*model.Session](), checkSess: newTable[*model.Session](),
 		locks: newTable[struct{}](), coordinates: newTable[*model.Coordinate](),
+		queries: newTable[*model.PreparedQuery](), queryNames: newTable[*model.PreparedQuery](),
+		templates: newTable[*model.PreparedQuery](), querySess: newTable[*model.PreparedQuery](),
 		indexes: newTable[uint64](), foreign: newTable[foreignRecord](),
 	}
 }
@@ -244,6 +251,8 @@ func (tx *txn) apply(e Entry) any {
 		return run(body, e.Index, tx.applyTombstone)
 	case model.CmdCoordinates:
 		return run(body, e.Index, tx.applyCoordinates)
+	case model.CmdQuery:
+		return run(body, e.Index, tx.applyQuery)
 	case model.CmdTxn:
 		return run(body, e.Index, tx.applyTxn)
 	default:

@@ -41,6 +41,7 @@ var (
 	TopicChecks      = Topic{kindTable, tableChecks}
 	TopicSessions    = Topic{kindTable, tableSessions}
 	TopicCoordinates = Topic{kindTable, tableCoordinates}
+	TopicQueries     = Topic{kindTable, tableQueries}
 )
 
 // A Watch is told once when one of its topics changes. It says "look again",
