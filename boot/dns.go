@@ -11,6 +11,7 @@ import (
 
 	"muster/config"
 	"muster/dnsd"
+	"muster/httpd"
 	"muster/model"
 	"muster/relay"
 	"muster/wire"
@@ -56,15 +57,18 @@ func (a *Agent) startDNS() error {
 // servers is the API of the servers, for DNS.
 type servers struct{ a *Agent }
 
-func (s servers) Get(ctx context.Context, datacenter, uri, token string) ([]byte, uint64, error) {
-	req := &wire.Request{Method: http.MethodGet, URI: uri, Header: http.Header{}}
-	if datacenter != "" {
-		req.URI += "&dc=" + url.QueryEscape(datacenter)
+func (s servers) Get(ctx context.Context, r dnsd.Request) ([]byte, uint64, error) {
+	req := &wire.Request{Method: http.MethodGet, URI: r.URI, Header: http.Header{}}
+	if r.Datacenter != "" {
+		req.URI += "&dc=" + url.QueryEscape(r.Datacenter)
 	}
-	if token != "" {
-		req.Header.Set("X-Consul-Token", token)
+	if r.Token != "" {
+		req.Header.Set("X-Consul-Token", r.Token)
 	}
-	resp, err := s.a.relay.Call(ctx, relay.Need{Place: relay.Server, Datacenter: datacenter}, req)
+	if r.Asker.IsValid() {
+		req.Header.Set(httpd.HeaderCaller, r.Asker.String())
+	}
+	resp, err := s.a.relay.Call(ctx, relay.Need{Place: relay.Server, Datacenter: r.Datacenter, Spare: r.Spare}, req)
 	if err != nil {
 		return nil, 0, err
 	}

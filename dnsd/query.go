@@ -2,8 +2,13 @@ package dnsd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
+	"time"
 
+	"muster/model"
 	"muster/ops"
 )
 
@@ -68,4 +73,76 @@ func foundFacts(f *ops.Found, datacenter string) *Facts {
 	}
 	return &Facts{Instances: f.Nodes, Query: &QueryFacts{Service: f.Query.Service.Service, TTL: f.Query.DNS.TTL,
 		Datacenter: datacenter, Sorted: f.Sorted}}
+}
+
+// queryFacts are what a prepared query found when it was last run.
+type queryFacts struct {
+	facts *Facts
+	asked time.Time
+}
+
+// askQuery has the servers run a prepared query, each time: nothing tells when
+// it would find something else. What it found last is for when no server can be
+// reached.
+func (f *Followers) askQuery(ctx context.Context, q *Question, render func(*Facts) *Answer) (Held, error) {
+	key := followKey{kind: AboutQuery, datacenter: q.Datacenter, what: q.Name, token: q.Token}
+	f.mu.Lock()
+	last := f.queries[key]
+	f.mu.Unlock()
+	uri := key.uri()
+	if !q.Stale {
+		uri = strings.TrimSuffix(uri, "?stale") + "?leader"
+	}
+	body, _, err := f.api.Get(ctx, Request{Datacenter: q.Datacenter, URI: uri, Token: q.Token, Asker: q.Asker, Spare: last != nil})
+	facts := &Facts{}
+	switch {
+	case err != nil && last != nil && model.KindOf(err) == model.NoServers:
+		facts = last.facts
+	case err != nil:
+		return nil, err
+	default:
+		if facts, err = key.facts(body); err != nil {
+			return nil, err
+		}
+		f.remember(key, facts)
+	}
+	a := render(facts)
+	a.own = true
+	return alone{a}, nil
+}
+
+// remember keeps what a query found, and of too many the newest.
+func (f *Followers) remember(key followKey, facts *Facts) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.queries[key]; !ok && len(f.queries) >= maxFollowed {
+		var oldest followKey
+		var since time.Time
+		for k, q := range f.queries {
+			if since.IsZero() || q.asked.Before(since) {
+				oldest, since = k, q.asked
+			}
+		}
+		delete(f.queries, oldest)
+	}
+	if facts.Query == nil {
+		delete(f.queries, key)
+		return
+	}
+	f.queries[key] = &queryFacts{facts, time.Now()}
+}
+
+// readQueryFacts reads the answer of /v1/query/NAME/execute.
+func readQueryFacts(body []byte) (*Facts, error) {
+	var r struct {
+		Service    string
+		Nodes      []*model.CheckServiceNode
+		DNS        model.QueryDNS
+		Datacenter string
+	}
+	if err := json.Unmarshal(body, &r); err != nil {
+		return nil, fmt.Errorf("read what a prepared query found: %w", err)
+	}
+	return &Facts{Instances: r.Nodes, Query: &QueryFacts{Service: r.Service, TTL: r.DNS.TTL, Datacenter: r.Datacenter,
+		Sorted: true}}, nil // the servers have put them into an order, at random if none was wanted
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -13,10 +14,21 @@ import (
 	"muster/model"
 )
 
-// API asks servers of a datacenter ("" is the agent's) over /v1. The index is
-// that of the answer; body is nil for a 404.
+// API asks servers over /v1. The index is that of the answer; body is nil for a
+// 404. That no server can be reached is an error of the kind model.NoServers.
 type API interface {
-	Get(ctx context.Context, datacenter, uri, token string) (body []byte, index uint64, err error)
+	Get(ctx context.Context, r Request) (body []byte, index uint64, err error)
+}
+
+// Request is a question to the servers of a datacenter ("" is the agent's).
+type Request struct {
+	Datacenter string
+	URI        string // has a query
+	Token      string
+	Asker      netip.Addr // from where the agent was asked, if that matters
+	// Spare: there is an older answer for the case that no server can be
+	// reached.
+	Spare bool
 }
 
 // The bounds of what FromAPI remembers.
@@ -38,7 +50,7 @@ const (
 // can be reached. Close ends that.
 func FromAPI(api API) *Followers {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Followers{api: api, ctx: ctx, cancel: cancel, all: map[followKey]*follower{}}
+	return &Followers{api: api, ctx: ctx, cancel: cancel, all: map[followKey]*follower{}, queries: map[followKey]*queryFacts{}}
 }
 
 // Followers is a Source over the API.
@@ -48,8 +60,9 @@ type Followers struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu  sync.Mutex
-	all map[followKey]*follower // guarded by mu
+	mu      sync.Mutex
+	all     map[followKey]*follower   // guarded by mu
+	queries map[followKey]*queryFacts // prepared queries, as answered last; guarded by mu
 }
 
 // Close ends all background queries and waits for them.
@@ -87,6 +100,9 @@ type known struct {
 
 // Ask is part of Source.
 func (f *Followers) Ask(ctx context.Context, q *Question, render func(*Facts) *Answer) (Held, error) {
+	if q.Kind == AboutQuery {
+		return f.askQuery(ctx, q, render)
+	}
 	fl := f.follow(q)
 	select {
 	case <-fl.first:
@@ -232,7 +248,7 @@ func (f *Followers) fetch(ctx context.Context, fl *follower, index uint64) (uint
 	if index > 0 {
 		uri += fmt.Sprintf("&index=%d&wait=60s", index)
 	}
-	body, next, err := f.api.Get(ctx, fl.key.datacenter, uri, fl.key.token)
+	body, next, err := f.api.Get(ctx, Request{Datacenter: fl.key.datacenter, URI: uri, Token: fl.key.token})
 	if err != nil {
 		return 0, err
 	}
@@ -253,6 +269,8 @@ func (f *Followers) fetch(ctx context.Context, fl *follower, index uint64) (uint
 // uri is the path and query of a question; it has a query already.
 func (k *followKey) uri() string {
 	switch k.kind {
+	case AboutQuery:
+		return "/v1/query/" + url.PathEscape(k.what) + "/execute?stale"
 	case AboutNode:
 		return "/v1/catalog/node-services/" + url.PathEscape(k.what) + "?stale"
 	case AboutAddress:
@@ -273,6 +291,8 @@ func (k *followKey) facts(body []byte) (*Facts, error) {
 		return f, nil
 	}
 	switch k.kind {
+	case AboutQuery:
+		return readQueryFacts(body)
 	case AboutNode:
 		var l model.NodeServiceList
 		if err := json.Unmarshal(body, &l); err != nil {

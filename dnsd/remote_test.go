@@ -45,9 +45,9 @@ func (f *fakeAPI) get() (body []byte, index uint64, changed chan struct{}, err e
 	return body, f.index, f.changed, err
 }
 
-func (f *fakeAPI) Get(ctx context.Context, _, uri, _ string) ([]byte, uint64, error) {
+func (f *fakeAPI) Get(ctx context.Context, r Request) ([]byte, uint64, error) {
 	body, index, changed, err := f.get()
-	u, bad := url.Parse(uri)
+	u, bad := url.Parse(r.URI)
 	if err != nil || bad != nil || u.Query().Get("index") != strconv.FormatUint(index, 10) {
 		return body, index, errors.Join(err, bad)
 	}
@@ -111,3 +111,67 @@ func TestNamesOutliveTheServers(t *testing.T) {
 }
 
 var second = &model.CheckServiceNode{Node: &model.Node{Node: "n2", Address: "10.0.0.2"}, Service: &model.NodeService{Service: "web"}}
+
+// What a prepared query found last is given while no server can be reached, but
+// only then: each other time the servers are asked.
+func TestQueriesOutliveTheServers(t *testing.T) {
+	api := &queryAPI{body: `{"Service": "web", "Nodes": [{"Node": {"Node": "n", "Address": "10.0.0.1"}, "Service": {"Port": 80}}], "DNS": {"TTL": "9s"}}`}
+	followers := FromAPI(api)
+	defer followers.Close()
+	w := &world{t: t, Server: New(Options{Source: followers}, defaults())}
+	defer w.Close()
+	b := query("q.query.consul", dns.TypeA, how{})
+	ask := func(rcode, answers int, asked string) {
+		t.Helper()
+		m := w.unpack(w.slow(b, false))
+		if m.Rcode != rcode || len(m.Answer) != answers || api.asked != asked || w.fast(b, false) != nil {
+			t.Errorf("asked %q: %v", api.asked, m)
+		}
+		for _, rr := range m.Answer {
+			if rr.Header().Ttl != 9 {
+				t.Errorf("%v", rr)
+			}
+		}
+	}
+	const uri = "/v1/query/q/execute?stale"
+	api.err = model.ErrNoServers
+	ask(dns.RcodeServerFailure, 0, uri)
+	api.err = nil
+	ask(dns.RcodeSuccess, 1, uri)
+	ask(dns.RcodeSuccess, 1, uri+" spare")
+	api.err = model.ErrNoServers
+	ask(dns.RcodeSuccess, 1, uri+" spare")
+	api.err = model.Errorf(model.Internal, "refused by a server that was reached")
+	ask(dns.RcodeServerFailure, 0, uri+" spare")
+	api.err, api.body = nil, ""
+	ask(dns.RcodeNameError, 0, uri+" spare")
+	api.err = model.ErrNoServers
+	ask(dns.RcodeServerFailure, 0, uri)
+}
+
+// queryAPI gives one answer.
+type queryAPI struct {
+	body, asked string
+	err         error
+}
+
+func (f *queryAPI) Get(_ context.Context, r Request) ([]byte, uint64, error) {
+	f.asked = r.URI
+	if r.Spare {
+		f.asked += " spare"
+	}
+	if f.body == "" {
+		return nil, 1, f.err
+	}
+	return []byte(f.body), 1, f.err
+}
+
+func TestQueriesRememberedAreBounded(t *testing.T) {
+	f := FromAPI(nil)
+	for i := range maxFollowed + 10 {
+		f.remember(followKey{kind: AboutQuery, what: strconv.Itoa(i)}, &Facts{Query: &QueryFacts{}})
+	}
+	if _, oldest := f.queries[followKey{kind: AboutQuery, what: "0"}]; len(f.queries) != maxFollowed || oldest {
+		t.Errorf("%d are kept", len(f.queries))
+	}
+}

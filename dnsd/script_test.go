@@ -24,6 +24,8 @@ var update = flag.Bool("update", false, "write the expectations of testdata/*.tx
 //	config {"json": "of scriptConfig"}   a server with this configuration
 //	register {...}                        as PUT /v1/catalog/register
 //	deregister {...}                      as PUT /v1/catalog/deregister
+//	query {...}                           as POST /v1/query
+//	elsewhere DC [...]                    the instances that another datacenter has
 //	? NAME TYPE [edns=N] [do] [ecs=NET] [tcp] [norec] [cd] [class=C]
 //
 // What a question is answered stands below it. Each is also asked again, so
@@ -126,6 +128,21 @@ func runScript(t *testing.T, script string) string {
 			if err := w.ops.Deregister(context.Background(), "", &r); err != nil {
 				t.Fatal(err)
 			}
+		case "query":
+			var q model.PreparedQuery
+			if err := json.Unmarshal([]byte(rest), &q); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			if _, err := w.ops.QueryCreate(context.Background(), "", &q); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+		case "elsewhere":
+			dc, list, _ := strings.Cut(rest, " ")
+			var instances []*model.CheckServiceNode
+			if err := json.Unmarshal([]byte(list), &instances); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			w.elsewhere[dc] = instances
 		case "?":
 			out.WriteString("\n" + strings.TrimSuffix(w.scriptQuestion(rest), "\n"))
 		default:

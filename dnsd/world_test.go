@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -27,8 +28,23 @@ type world struct {
 	store *state.Store
 	log   *fakeLog
 	rules rules
-	ops   *ops.Ops
+	elsewhere
+	ops *ops.Ops
 	*Server
+}
+
+// elsewhere are other datacenters, with one service.
+type elsewhere map[string][]*model.CheckServiceNode
+
+func (e elsewhere) Datacenters() []string {
+	return append([]string{"dc1"}, slices.Sorted(maps.Keys(e))...)
+}
+
+func (e elsewhere) Health(_ context.Context, datacenter, service string, _ *ops.Query) ([]*model.CheckServiceNode, error) {
+	if e[datacenter] == nil {
+		return nil, model.Errorf(model.NoServers, "%s", model.TextRemoteNoServer)
+	}
+	return e[datacenter], nil
 }
 
 // rules let every token see everything, but for the token "blind", which does
@@ -125,8 +141,8 @@ func defaults() Config {
 
 func newWorld(t testing.TB, c Config, change ...func(*Options)) *world {
 	store := state.New()
-	w := &world{t: t, store: store, log: &fakeLog{store: store}}
-	w.ops = ops.New(ops.Config{Store: store, Log: w.log, ACL: &w.rules, Datacenter: "dc1"})
+	w := &world{t: t, store: store, log: &fakeLog{store: store}, elsewhere: elsewhere{}}
+	w.ops = ops.New(ops.Config{Store: store, Log: w.log, ACL: &w.rules, Datacenter: "dc1", Elsewhere: w.elsewhere})
 	o := Options{Source: FromOps(w.ops, soleDatacenter{}, "s1", 1<<20), Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
 	for _, f := range change {
 		f(&o)

@@ -127,13 +127,13 @@ func (c *call) parseNear() {
 	c.q.NearIP = c.callerIP()
 }
 
-// headerCaller is the address of who asked the agent that hands a request on.
-const headerCaller = "X-Muster-Caller"
+// HeaderCaller is the address of who asked the agent that hands a request on.
+const HeaderCaller = "X-Muster-Caller"
 
 // callerIP is the address of who asks: as a proxy in front of the agent says, or
 // the one that the request came from.
 func (c *call) callerIP() string {
-	if ip := c.r.Header.Get(headerCaller); c.forwarded && ip != "" {
+	if ip := c.r.Header.Get(HeaderCaller); c.forwarded && ip != "" {
 		return ip
 	}
 	if first, _, _ := strings.Cut(c.r.Header.Get("X-Forwarded-For"), ","); strings.TrimSpace(first) != "" {

@@ -197,7 +197,7 @@ func (c *call) pass(r *http.Request, datacenter string) (passed bool, err error)
 	}
 	c.askToTranslate(&need)
 	if c.q.Near == model.NearIP || c.route.runsQueries {
-		r.Header.Set(headerCaller, c.callerIP())
+		r.Header.Set(HeaderCaller, c.callerIP())
 	}
 	if c.q.Token != "" && r.Header.Get("X-Consul-Token") == "" {
 		r.Header.Set("X-Consul-Token", c.q.Token)

@@ -29,14 +29,16 @@ func (r *rig) send(method, path, rawQuery string, body []byte) *httptest.Respons
 
 // fuzzBody sends bodies to a route: no panic, and what is not JSON is the
 // caller's fault.
-func fuzzBody(f *testing.F, path string, seeds ...string) {
+func fuzzBody(f *testing.F, path string, seeds ...string) { fuzzBodyOf(f, "PUT", path, seeds...) }
+
+func fuzzBodyOf(f *testing.F, method, path string, seeds ...string) {
 	for _, s := range append(seeds, "", "null", "[]", "{}", `{"x":1}`, "{", `"`, "\xff", `{"Node":{"Node":{}}}`, strings.Repeat("[", 20000)) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r := newRig(t)
 		r.register("n1", "web", "web1")
-		w := r.send("PUT", path, "", body)
+		w := r.send(method, path, "", body)
 		var v any
 		malformed := json.NewDecoder(bytes.NewReader(body)).Decode(&v) != nil
 		if malformed && len(body) > 0 && w.Code != http.StatusBadRequest {
@@ -49,7 +51,7 @@ func fuzzBody(f *testing.F, path string, seeds ...string) {
 			t.Errorf("answered %s", w.Body)
 		}
 		// Whatever was let in can be listed.
-		for _, list := range []string{"/v1/catalog/nodes", "/v1/internal/ui/nodes", "/v1/agent/services", "/v1/agent/checks", "/v1/session/list"} {
+		for _, list := range []string{"/v1/catalog/nodes", "/v1/internal/ui/nodes", "/v1/agent/services", "/v1/agent/checks", "/v1/session/list", "/v1/query"} {
 			if got := r.send("GET", list, "", nil); got.Code != http.StatusOK || !json.Valid(got.Body.Bytes()) {
 				t.Errorf("%s: %d %s", list, got.Code, got.Body)
 			}
@@ -84,6 +86,13 @@ func FuzzSessionCreate(f *testing.F) {
 		`{"LockDelay":"15s","Name":"n","Node":"n1","NodeChecks":[],"Behavior":"delete","TTL":"30s"}`,
 		`{"Node":"n1","LockDelay":15,"Checks":["web1-check"],"ServiceChecks":[{"ID":"web1-check","Namespace":""}]}`,
 		`{"Node":"n1","LockDelay":1e300}`, `{"Node":"n1","LockDelay":-1}`, `{"LockDelay":null}`, `{"LockDelay":true}`)
+}
+
+func FuzzQueryCreate(f *testing.F) {
+	fuzzBodyOf(f, "POST", "/v1/query",
+		`{"Name":"q","Service":{"Service":"web","Tags":["!a"],"Near":"_ip","Failover":{"NearestN":2,"Datacenters":["dc2"]}},"DNS":{"TTL":"10s"}}`,
+		`{"Name":"geo-","Template":{"Type":"name_prefix_match","Regexp":"^geo-(.*)$","RemoveEmptyTags":true},"Service":{"Service":"${match(1)}"}}`,
+		`{"Service":{"Service":"web","Failover":{"Targets":[{"Datacenter":"dc2","Peer":""}]}},"Session":"`+sessionID+`"}`)
 }
 
 func FuzzCoordinateUpdate(f *testing.F) {

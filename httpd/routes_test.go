@@ -113,6 +113,7 @@ func badKey(method string) example {
 
 const (
 	sessionID = "33333333-3333-3333-3333-333333333333"
+	queryID   = "44444444-4444-4444-4444-444444444444"
 	vector    = `{"Vec":[0,0,0,0,0,0,0,0],"Error":1.5,"Adjustment":0,"Height":0.00001}`
 )
 
@@ -151,6 +152,13 @@ var examples = slices.Concat([]example{
 	hidden("GET /v1/health/state/", "/v1/health/state/any", "node:read n1", "web1-check", "[]"),
 	hidden("GET /v1/health/service/", "/v1/health/service/web", "node:read n1", "web1-check", "[]"),
 	hidden("GET /v1/health/service/", "/v1/health/service/web?passing", "node:read n1", "web1-check", "[]"),
+
+	hidden("GET /v1/query", "", "query:read find-web", `"find-web"`, "[]"),
+	refused("POST /v1/query", "", `{"Name":"new","Service":{"Service":"web"}}`, "query:write new", `"ID"`),
+	refused("GET /v1/query/", "/v1/query/"+queryID, "", "query:read find-web", `"find-web"`),
+	refused("GET /v1/query/", "/v1/query/find-web/explain", "", "query:read find-web", `"find-web"`),
+	refused("PUT /v1/query/", "/v1/query/"+queryID, `{"Name":"find-web","Service":{"Service":"db"}}`, "query:write find-web", ""),
+	refused("DELETE /v1/query/", "/v1/query/"+queryID, "", "query:write find-web", ""),
 
 	{route: "GET /v1/coordinate/datacenters", shows: "[]"},
 	hidden("GET /v1/coordinate/nodes", "", "node:read n1", `"n1"`, "[]"),
@@ -261,6 +269,8 @@ func newWalk(t *testing.T, rt route) *walk {
 	k.put("app/a", "secret")
 	k.log.Apply(t, model.CmdSession, &model.SessionCommand{Op: model.SessionCreate,
 		Session: model.Session{ID: sessionID, Node: "n1", Behavior: model.SessionsRelease}})
+	k.log.Apply(t, model.CmdQuery, &model.QueryCommand{Op: model.QueryCreate,
+		Query: model.PreparedQuery{ID: queryID, Name: "find-web", Service: model.QueryService{Service: "web"}}})
 	k.archive = k.as(root, example{route: "GET /v1/snapshot"}).Body.String()
 	for _, e := range []example{
 		{route: "PUT /v1/coordinate/update", body: `{"Node":"n1","Coord":` + vector + `}`},

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"muster/model"
@@ -84,6 +85,9 @@ type Need struct {
 	Write bool
 	// Stream: body or answer may be long.
 	Stream bool
+	// Spare: the caller has an answer of its own for the case that no server can
+	// be reached, and so does not want to wait for that as long as others.
+	Spare bool
 }
 
 // Relay routes the requests of one agent.
@@ -93,6 +97,7 @@ type Relay struct {
 	mu     sync.Mutex
 	sticky string // the server that answered last; guarded by mu
 	reads  readRounds
+	lost   atomic.Bool // no server could be reached when it was last tried for long enough
 }
 
 // New makes the relay of an agent.
@@ -276,6 +281,9 @@ func (r *Relay) answered(address string) {
 	r.mu.Lock()
 	r.sticky = address
 	r.mu.Unlock()
+	if r.lost.Load() {
+		r.lost.Store(false)
+	}
 }
 
 // send forwards a request. It repeats what provably never began; what may
@@ -347,10 +355,27 @@ func (l *loan) back() bool {
 	return !l.reading && !l.began
 }
 
+// spareHold is how long somebody with an answer of his own waits for a server
+// that can be reached. Once it was in vain, nobody of his kind waits until one is
+// reached again, but each tries all of them.
+const spareHold = 2 * time.Second
+
+func (r *Relay) hold(need Need) time.Duration {
+	switch {
+	case !need.Spare:
+		return r.cfg.Hold
+	case r.lost.Load():
+		return 0
+	}
+	return min(spareHold, r.cfg.Hold)
+}
+
 // attempt calls do with one server after the other, until one has answered,
-// it cannot be said that nothing began, or Hold is over.
+// it cannot be said that nothing began, or the time for that is over and all
+// have been tried.
 func (r *Relay) attempt(ctx context.Context, need Need, req *wire.Request, do func(address string) error) error {
-	failed := map[string]bool{}
+	failed, tried := map[string]bool{}, map[string]bool{}
+	hold := r.hold(need)
 	var began time.Time // of trouble
 	pause := 10 * time.Millisecond
 	for {
@@ -367,15 +392,22 @@ func (r *Relay) attempt(ctx context.Context, need Need, req *wire.Request, do fu
 			if !r.mayRepeat(need, err) || ctx.Err() != nil {
 				return outcomeUnknown(ctx, need, err)
 			}
-			failed[address] = true
+			failed[address], tried[address] = true, true
 		} else if k := model.KindOf(err); k != model.NoLeader && k != model.NoServers {
 			return err
 		}
 		if began.IsZero() {
 			began = time.Now()
 		}
-		if time.Since(began) > r.cfg.Hold {
-			return held(err)
+		if time.Since(began) >= hold && (hold > 0 || r.triedAll(tried)) {
+			err = held(err)
+			if model.KindOf(err) == model.NoServers && !r.IsServer() {
+				r.lost.Store(true)
+			}
+			return err
+		}
+		if hold == 0 {
+			continue
 		}
 		select {
 		case <-time.After(pause/2 + rand.N(pause)):
@@ -384,6 +416,17 @@ func (r *Relay) attempt(ctx context.Context, need Need, req *wire.Request, do fu
 		}
 		pause = min(2*pause, 250*time.Millisecond)
 	}
+}
+
+// triedAll tells whether no server is left that was not tried.
+func (r *Relay) triedAll(tried map[string]bool) bool {
+	addresses, _ := r.cfg.Servers(r.cfg.Datacenter)
+	for _, a := range addresses {
+		if !tried[a] {
+			return false
+		}
+	}
+	return true
 }
 
 // mayRepeat tells whether a request that failed may be sent again: it never

@@ -109,6 +109,7 @@ type world struct {
 	t       *testing.T
 	net     *memnet.Network
 	cluster *cluster
+	client  *wire.Client
 	relay   *relay.Relay
 	alive   func(datacenter string) ([]string, bool)
 }
@@ -121,6 +122,7 @@ func newWorld(t *testing.T, asServer bool) *world {
 	host := k.net.Host("10.0.0.1")
 	client := wire.NewClient(func(ctx context.Context, address string) (net.Conn, error) { return host.Dial(ctx, "tcp", address) }, nil)
 	t.Cleanup(client.Close)
+	k.client = client
 	cfg := relay.Config{Datacenter: "dc1", NodeName: "s1", Client: client, Hold: hold,
 		Servers: func(dc string) ([]string, bool) { return k.alive(dc) }}
 	if asServer {
@@ -512,5 +514,42 @@ func TestCatchUp(t *testing.T) {
 			t.Errorf("a caller who is gone: %v", err)
 		}
 		time.Sleep(2 * hold) // the question that he left behind ends, too
+	})
+}
+
+// Who has an answer of his own waits for servers that can't be reached not as
+// long as others, and not at all when somebody has waited in vain; but all
+// servers are tried each time.
+func TestSpare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newWorld(t, false)
+		servers := []string{"10.0.0.2:8300", "10.0.0.3:8300", "10.0.0.4:8300"}
+		k.alive = func(string) ([]string, bool) { return servers, true }
+		read := relay.Need{Place: relay.Server, Spare: true}
+		pass := func(want error, waits bool) {
+			t.Helper()
+			began := time.Now()
+			_, _, _, err := k.pass(read, "")
+			if model.KindOf(err) != model.KindOf(want) || (err == nil) != (want == nil) || (time.Since(began) > 0) != waits {
+				t.Errorf("%v after %s", err, time.Since(began))
+			}
+		}
+		pass(model.ErrNoServers, true)
+		pass(model.ErrNoServers, false)
+		servers = nil
+		pass(model.ErrNoServers, false)
+		// The last one that is tried can be reached.
+		servers = []string{"10.0.0.2:8300", "10.0.0.3:8300", k.serve("10.0.0.5", &server{})}
+		for range 10 {
+			k.relay = relay.New(relay.Config{Datacenter: "dc1", NodeName: "s1", Client: k.client, Hold: hold,
+				Servers: func(dc string) ([]string, bool) { return k.alive(dc) }})
+			alive := servers
+			servers = servers[:2]
+			pass(model.ErrNoServers, true)
+			servers = alive
+			pass(nil, false)
+		}
+		servers = servers[:2]
+		pass(model.ErrNoServers, true)
 	})
 }
