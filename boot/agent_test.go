@@ -17,6 +17,8 @@ import (
 
 	"muster/config"
 	"muster/internal/log"
+	"muster/internal/meter"
+	"muster/model"
 )
 
 // patience is how long tests wait for what should take milliseconds.
@@ -185,5 +187,79 @@ func TestWatchThatCannotBe(t *testing.T) {
 	}
 	if _, err := Start(cfg, logs, nil); err == nil || !strings.Contains(err.Error(), "watches need the HTTP API") {
 		t.Errorf("Start without HTTP = %v", err)
+	}
+}
+
+// TestMetrics: an agent gives every metric of the table from the start, those
+// that are looked at have their values, and what happens is counted.
+func TestMetrics(t *testing.T) {
+	cfg, socket := devConfig(t, `telemetry { prometheus_retention_time = "60s" disable_hostname = true }
+		service { name = "web" }`)
+	a := startDev(t, cfg, nil)
+	defer a.Close()
+	ask(t, socket, "PUT", "/v1/kv/k", "x", is("true"))
+	ask(t, socket, "GET", "/v1/health/service/web?passing", "", func(s string) bool { return strings.Contains(s, `"web"`) })
+	ask(t, socket, "GET", "/v1/agent/metrics?format=prometheus", "", func(s string) bool {
+		for _, line := range []string{
+			"consul_server_isLeader 1\n", "consul_members_servers 1\n", "consul_members_clients 0\n",
+			`consul_state_nodes{datacenter="dc1"} 1` + "\n", `consul_state_services{datacenter="dc1"} 2` + "\n",
+			`consul_state_service_instances{datacenter="dc1"} 2` + "\n", `consul_state_billable_service_instances{datacenter="dc1"} 1` + "\n",
+			`consul_state_kv_entries{datacenter="dc1"} 1` + "\n", `consul_health_service_query{service="web"} `,
+			"consul_kvs_apply_count 1\n", "consul_fsm_kvs_count 1\n", "consul_raft_state_leader 1\n", "consul_raft_apply ", "consul_session_ttl_active 0\n",
+			"consul_catalog_register_count ", "consul_client_rpc 0\n", "consul_rpc_rate_limit_exceeded 0\n",
+		} {
+			if !strings.Contains(s, line) {
+				return false
+			}
+		}
+		return true
+	})
+	ask(t, socket, "GET", "/v1/agent/metrics?format=prometheus", "", func(s string) bool {
+		for _, row := range meter.Table() {
+			name := "consul_" + strings.NewReplacer(".", "_", "-", "_").Replace(row.Name)
+			if !strings.Contains(s, "# HELP "+name+" ") {
+				t.Errorf("%s is not there", row.Name)
+			}
+		}
+		return true
+	})
+}
+
+// TestReload: what can be changed is, and each change is told.
+func TestReload(t *testing.T) {
+	cfg, socket := devConfig(t, `limits { request_limits { mode = "enforcing" write_rate = 0 } }`)
+	next, _ := devConfig(t, `limits { http_max_conns_per_client = 7 rpc_max_conns_per_client = 8 } telemetry { prefix_filter = ["-consul.kvs"] }
+		ports { https = 1 } log_level = "warn"`)
+	a := startDev(t, cfg, func() (*config.Config, []string, error) { return next, nil, nil })
+	defer a.Close()
+	ask(t, socket, "GET", "/v1/status/leader", "", func(s string) bool { return len(s) > 2 })
+	ask(t, socket, "PUT", "/v1/kv/k", "x", is(model.TextOverloaded))
+	lines, err := a.log.Monitor("info", false, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lines.Close()
+	if err := a.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, socket, "PUT", "/v1/kv/k", "x", is("true"))
+	var told strings.Builder
+	for len(lines.Lines()) > 0 {
+		told.Write(<-lines.Lines())
+	}
+	for _, want := range []string{
+		"[INFO]  agent: Configuration changed: key=limits.http_max_conns_per_client from=200 to=7\n",
+		"[INFO]  agent: Configuration changed: key=limits.rpc_max_conns_per_client from=100 to=8\n",
+		"[INFO]  agent: Configuration changed: key=limits.request_limits.mode from=enforcing to=permissive\n",
+		"[INFO]  agent: Configuration changed: key=telemetry.prefix_filter from=\"\" to=[-consul.kvs]\n",
+		"[INFO]  agent: Configuration changed: key=log_level from=DEBUG to=warn\n",
+		"[WARN]  agent: Configuration changed, the change takes effect at the next start: key=ports.https from=-1 to=1\n",
+	} {
+		if !strings.Contains(told.String(), want) {
+			t.Errorf("no line %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(told.String())
 	}
 }

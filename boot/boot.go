@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -17,6 +16,7 @@ import (
 	"muster/dnsd"
 	"muster/gossip"
 	"muster/httpd"
+	"muster/internal/limit"
 	"muster/internal/log"
 	"muster/internal/meter"
 	"muster/internal/tlsx"
@@ -38,7 +38,11 @@ type Agent struct {
 	world World
 	log   *log.Log
 	meter *meter.Meter
-	id    string
+	// limits, httpConns and rpcConns bound what callers may take.
+	limits    *relay.Limits
+	httpConns *httpd.ConnLimit
+	rpcConns  *limit.Conns
+	id        string
 
 	// load reads the configuration again; now is what it said last.
 	load Loader
@@ -130,11 +134,13 @@ func StartIn(world World, cfg *config.Config, logs *log.Log, load Loader) (_ *Ag
 		{"watches", a.startWatches},
 		{"joining", a.startJoin},
 		{"coordinates", a.startCoordinates},
+		{"watching the configuration", a.startAutoReload},
 	} {
 		if err := step.start(); err != nil {
 			return nil, fmt.Errorf("start %s: %w", step.name, err)
 		}
 	}
+	a.watchGauges()
 	return a, nil
 }
 
@@ -160,23 +166,6 @@ func (a *Agent) config() *config.Config { return a.now.Load() }
 
 func (a *Agent) onStop(f func()) { a.stops = append(a.stops, f) }
 
-func (a *Agent) startMeter() error {
-	t := a.cfg.Telemetry
-	host, err := os.Hostname()
-	if err != nil {
-		host = a.cfg.Node.Name
-	}
-	m, err := meter.Start(meter.Config{Prefix: t.Prefix, Hostname: host, DisableHostname: t.DisableHostname,
-		PrometheusRetention: t.PrometheusRetention, AllowedPrefixes: t.AllowedPrefixes, BlockedPrefixes: t.BlockedPrefixes,
-		FilterDefault: t.FilterDefault, StatsdAddr: t.StatsdAddr, StatsiteAddr: t.StatsiteAddr})
-	if err != nil {
-		return err
-	}
-	a.meter = m
-	a.onStop(m.Close)
-	return nil
-}
-
 // startState opens the replicated data of a server.
 func (a *Agent) startState() error {
 	if !a.cfg.Server {
@@ -195,7 +184,7 @@ func (a *Agent) startState() error {
 		Multiplier: a.cfg.Raft.Multiplier,
 		Snapshots:  snapshotPolicy(a.cfg),
 		Logger:     a.log.Named("agent.server"),
-	}, machine{a.store})
+	}, measureMachine(machine{a.store}, a.meter))
 	if err != nil {
 		return err
 	}
@@ -217,7 +206,8 @@ func snapshotPolicy(cfg *config.Config) quorum.SnapshotPolicy {
 func (a *Agent) startOps() error {
 	resolver := acl.Open{}
 	a.events = ops.NewEvents(resolver, a.broadcast, a.concerns)
-	rc := relay.Config{Datacenter: a.cfg.Datacenter, NodeName: a.cfg.Node.Name, Servers: a.serversOf, Client: a.client, Hold: a.cfg.RPC.HoldTimeout}
+	rc := relay.Config{Datacenter: a.cfg.Datacenter, NodeName: a.cfg.Node.Name, Servers: a.serversOf, Client: a.client, Hold: a.cfg.RPC.HoldTimeout,
+		Limits: a.limits, Meter: a.meter}
 	if a.quorum != nil {
 		rc.Cluster = members{a.quorum}
 	}
@@ -234,7 +224,7 @@ func (a *Agent) startLeader() error {
 	sessions := leader.NewSessions(a.quorum, a.store, logger)
 	catalog := leader.NewMembers(a.quorum, a.store, a.lan, a.cfg.Datacenter, logger)
 	a.ops = ops.New(ops.Config{
-		Store: a.store, Log: reads{a.quorum, a.relay}, Members: a.quorum, Snapshots: a.quorum, ACL: acl.Open{}, Datacenter: a.cfg.Datacenter,
+		Store: a.store, Log: measure(reads{a.quorum, a.relay}, a.meter), Members: a.quorum, Snapshots: a.quorum, ACL: acl.Open{}, Datacenter: a.cfg.Datacenter,
 		Limits: ops.Limits{
 			KVValue: a.cfg.Limits.KVMaxValueSize, TxnBody: max(a.cfg.Limits.TxnMaxReqLen, a.cfg.Limits.KVMaxValueSize),
 			SessionTTL: a.cfg.SessionTTLMin, QueryTime: a.cfg.HTTP.DefaultQueryTime, MaxQueryTime: a.cfg.HTTP.MaxQueryTime,
@@ -244,8 +234,12 @@ func (a *Agent) startLeader() error {
 
 		Elsewhere: elsewhere{a}, Shuffle: rand.Shuffle,
 	})
+	catalog.Measure(a.meter)
+	tombstones := leader.NewTombstones(a.quorum, a.store, logger)
+	tombstones.Measure(a.meter)
+	a.meter.Watch("session_ttl.active", func() float64 { return float64(sessions.Active()) })
 	peers := leader.NewServers(a.quorum, a.lan, a.id, logger)
-	l := leader.Start(a.quorum, logger, catalog, peers, sessions, leader.NewTombstones(a.quorum, a.store, logger))
+	l := leader.Start(a.quorum, logger, catalog, peers, sessions, tombstones)
 	a.leader = l
 	a.onStop(l.Close)
 	a.membersChanged = func() {

@@ -34,7 +34,7 @@ func (a *Agent) startWire() error {
 	if err != nil {
 		return err
 	}
-	a.port = wire.Serve(wire.ServerConfig{Listener: l, Handler: &a.inbound, HandshakeTimeout: a.cfg.RPC.HandshakeTimeout,
+	a.port = wire.Serve(wire.ServerConfig{Listener: a.guardRPC(l), Handler: &a.inbound, HandshakeTimeout: a.cfg.RPC.HandshakeTimeout,
 		TLS: a.rpcTLS.Listener(), RequireTLS: a.cfg.TLS.InternalRPC.VerifyIncoming, AllowRaft: a.allowRaft,
 		Logger: a.log.Named("agent.rpc")})
 	a.onStop(a.port.Close)
@@ -45,7 +45,7 @@ func (a *Agent) startWire() error {
 // one is now, gossip tells.
 func (a *Agent) raftTransport() raft.Transport {
 	advertise := net.TCPAddrFromAddrPort(a.cfg.RPC.Advertise)
-	return a.client.RaftTransport(a.port.Raft(), advertise, raft.NetworkTransportConfig{
+	return a.client.RaftTransport(countedListener{a.port.Raft(), a.meter.Tally("rpc.raft_handoff")}, advertise, raft.NetworkTransportConfig{
 		ServerAddressProvider: addresses{a}, MaxPool: 3, Timeout: 10 * time.Second, Logger: a.log.Named("agent.server.raft"),
 	})
 }

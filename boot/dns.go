@@ -12,6 +12,7 @@ import (
 	"muster/config"
 	"muster/dnsd"
 	"muster/httpd"
+	"muster/internal/meter"
 	"muster/model"
 	"muster/relay"
 	"muster/wire"
@@ -30,7 +31,9 @@ func (a *Agent) startDNS() error {
 	if a.ops != nil {
 		source = dnsd.Both(a.cfg.Datacenter, dnsd.FromOps(a.ops, a.relay, a.cfg.Node.Name, dnsBytes), remote)
 	}
-	a.dns = dnsd.New(dnsd.Options{Source: source, Logger: a.log.Named("agent.dns")}, dnsConfig(a.cfg))
+	node := meter.Label{Name: "node", Value: a.cfg.Node.Name}
+	a.dns = dnsd.New(dnsd.Options{Source: source, Logger: a.log.Named("agent.dns"),
+		Domain: a.meter.Timer("dns.domain_query", node), Reverse: a.meter.Timer("dns.ptr_query", node)}, dnsConfig(a.cfg))
 	a.onStop(func() {
 		if err := a.dns.Close(); err != nil {
 			a.log.Error("could not stop DNS", "error", err)

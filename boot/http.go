@@ -16,6 +16,7 @@ import (
 	"muster/acl"
 	"muster/config"
 	"muster/httpd"
+	"muster/relay"
 	"muster/ui"
 )
 
@@ -30,6 +31,7 @@ func (a *Agent) startHTTP() error {
 	a.door = httpd.New(httpd.Config{
 		Ops: a.ops, Relay: a.relay, Events: a.events, Agent: self{a}, Local: a.local,
 		LAN: a.lan, WAN: a.wan, Log: a.log, Meter: a.meter, ACL: acl.Open{}, Logger: a.log.Named("agent.http"),
+		Limits:   a.serverLimits(),
 		NodeName: a.cfg.Node.Name, Datacenter: a.cfg.Datacenter, Pretty: a.cfg.Dev, CacheBytes: answerBytes,
 		DiscoveryMaxStale: a.cfg.HTTP.DiscoveryMaxStale, ResponseHeaders: a.cfg.HTTP.ResponseHeaders,
 		BlockEndpoints: a.cfg.HTTP.BlockEndpoints, WriteFrom: networks(a.cfg.HTTP.AllowWriteFrom),
@@ -38,7 +40,7 @@ func (a *Agent) startHTTP() error {
 		DefaultToken: func() string { return a.cfg.ACL.Tokens.Default },
 		UI:           page, UIPath: a.cfg.UI.ContentPath,
 	})
-	forwarded := a.guarded(a.door.Forwarded())
+	forwarded := a.countRequests(a.guarded(a.door.Forwarded()))
 	a.inbound.door.Store(&forwarded)
 	for _, e := range a.cfg.HTTP.Addrs {
 		l, err := a.listen(e)
@@ -46,7 +48,7 @@ func (a *Agent) startHTTP() error {
 			return err
 		}
 		a.api = cmp.Or(a.api, l.Addr())
-		a.serveHTTP(httpd.Limit(l, a.cfg.HTTP.MaxConnsPerClient), false)
+		a.serveHTTP(l, false)
 	}
 	if len(a.cfg.HTTP.TLSAddrs) > 0 && !a.webTLS.HasCertificate() {
 		a.log.Named("agent").Warn("HTTPS has no certificate: no client can connect; set cert_file and key_file and reload")
@@ -56,7 +58,7 @@ func (a *Agent) startHTTP() error {
 		if err != nil {
 			return err
 		}
-		a.serveHTTP(httpd.Limit(l, a.cfg.HTTP.MaxConnsPerClient), true)
+		a.serveHTTP(l, true)
 	}
 	return nil
 }
@@ -67,6 +69,14 @@ func (a *Agent) page() (http.Handler, error) {
 		return nil, nil
 	}
 	return ui.Handler(a.cfg.UI.ContentPath, a.cfg.UI.Dir)
+}
+
+// serverLimits are the limits of requests, on an agent that runs them.
+func (a *Agent) serverLimits() *relay.Limits {
+	if a.quorum == nil {
+		return nil
+	}
+	return a.limits
 }
 
 func networks(prefixes []netip.Prefix) []httpd.Network {
@@ -89,6 +99,7 @@ func (a *Agent) serveHTTP(l net.Listener, secure bool) {
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog:    a.log.Standard("agent.http"),
 	}
+	l = a.httpConns.Serve(s, l)
 	serve, name := s.Serve, "HTTP"
 	if secure {
 		name = "HTTPS"

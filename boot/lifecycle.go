@@ -73,13 +73,17 @@ func (a *Agent) reload() error {
 		return err
 	}
 	useTLS()
+	a.limits.Set(requestRates(next))
+	a.httpConns.Set(next.HTTP.MaxConnsPerClient)
+	a.rpcConns.Set(next.RPC.MaxConnsPerClient)
+	a.meter.SetFilter(metricFilter(next))
 	a.local.SetMeta(nodeMeta(next.Node.Meta))
 	a.local.SetDiscardOutput(next.Check.DiscardOutput)
 	for _, c := range config.Diff(a.config(), next) {
 		if c.Reloadable {
-			logger.Info("Configuration changed", "key", c.Key)
+			logger.Info("Configuration changed", "key", c.Key, "from", c.From, "to", c.To)
 		} else {
-			logger.Warn("Configuration changed, the change takes effect at the next start", "key", c.Key)
+			logger.Warn("Configuration changed, the change takes effect at the next start", "key", c.Key, "from", c.From, "to", c.To)
 		}
 	}
 	a.now.Store(next)

@@ -75,6 +75,7 @@ func (b *builder) identity(c *Config) {
 		c.DataDir = ""
 	}
 	c.PidFile = b.text("pid_file")
+	c.AutoReload = b.flag("auto_reload_config")
 	c.Node = Node{
 		Name: b.text("node_name"), ID: strings.ToLower(b.text("node_id")), Meta: b.pairs("node_meta"),
 		DisableHostID: b.flag("disable_host_node_id"),
@@ -289,6 +290,8 @@ func (b *builder) log(c *Config) {
 	t.FilterDefault = b.flag("telemetry.filter_default")
 	t.StatsdAddr, t.StatsiteAddr = b.text("telemetry.statsd_address"), b.text("telemetry.statsite_address")
 	t.DogstatsdAddr, t.DogstatsdTags = b.text("telemetry.dogstatsd_addr"), b.list("telemetry.dogstatsd_tags")
+	t.RetryFailedConnection = b.flag("telemetry.retry_failed_connection")
+	t.EnableHostMetrics = b.flag("telemetry.enable_host_metrics")
 	for _, p := range b.list("telemetry.prefix_filter") {
 		switch {
 		case strings.HasPrefix(p, "+"):

@@ -64,6 +64,12 @@ type Config struct {
 	DisableRemoteExec  bool
 	DisableCoordinates bool
 
+	// Sources are the files and folders that were read, as they were named; a
+	// change of them may change the configuration.
+	Sources []string
+	// AutoReload: the agent reads Sources and the certificates again when they change.
+	AutoReload bool
+
 	values *values // the source of Debug and Diff
 }
 
@@ -326,6 +332,9 @@ type Telemetry struct {
 	StatsiteAddr        string
 	DogstatsdAddr       string
 	DogstatsdTags       []string
+	// RetryFailedConnection: where metrics cannot be sent to is tried again; else the agent does not start.
+	RetryFailedConnection bool
+	EnableHostMetrics     bool // measure the machine, too
 }
 
 // TLS is the certificates of each door, with tls.defaults already applied.

@@ -1,12 +1,18 @@
 package config
 
-import "reflect"
+import (
+	"fmt"
+	"reflect"
+)
 
 // Change is an option that two configurations differ in.
 type Change struct {
 	Key string
 	// Reloadable: a reload applies it. Otherwise it counts after a restart.
 	Reloadable bool
+	// From and To are the values as one would write them, "" for none; of secrets
+	// and of what is long they are not told.
+	From, To string
 }
 
 // Diff lists the options that differ, in the order of the table. Not set and
@@ -17,11 +23,29 @@ func Diff(old, new *Config) []Change {
 		if o.For != "" || o.Removed || !o.Acted() {
 			continue
 		}
-		if !reflect.DeepEqual(old.values.effective(&o), new.values.effective(&o)) {
-			all = append(all, Change{Key: o.Key, Reloadable: o.Reload})
+		from, to := old.values.effective(&o), new.values.effective(&o)
+		if !reflect.DeepEqual(from, to) {
+			all = append(all, Change{Key: o.Key, Reloadable: o.Reload, From: shown(&o, from), To: shown(&o, to)})
 		}
 	}
 	return all
+}
+
+// shown is a value for a line of a log.
+func shown(o *Option, value any) string {
+	if value == nil {
+		return ""
+	}
+	if o.Secret {
+		return "hidden"
+	}
+	switch o.Type {
+	case Bool, Int, Float, String, Duration, Strings:
+		if text := fmt.Sprint(value); len(text) <= 100 {
+			return text
+		}
+	}
+	return "..."
 }
 
 // effective is what counts for an option, in a form that compares.

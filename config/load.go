@@ -77,6 +77,7 @@ func Load(opts LoadOptions) (*Config, []string, error) {
 	}
 	b := &builder{values: v, host: opts.Host, offline: opts.Offline}
 	c, err := b.build()
+	c.Sources = l.flags.Files
 	warnings := append(append(l.warnings, v.idleWarnings()...), b.warnings...)
 	if err != nil {
 		return nil, warnings, err

@@ -251,7 +251,7 @@ func TestFormatsAgree(t *testing.T) {
 		}
 	}
 	for _, c := range all {
-		c.values = nil
+		c.values, c.Sources = nil, nil
 	}
 	for i, c := range all {
 		if !reflect.DeepEqual(all[0], c) {
@@ -294,8 +294,7 @@ func TestWarnings(t *testing.T) {
 		{`enable_script_checks = true client_addr = "0.0.0.0"`, []string{"using enable-script-checks without ACLs and without allow_write_http_from is DANGEROUS, use enable-local-script-checks instead"}},
 		{`enable_script_checks = true client_addr = "0.0.0.0" http_config { allow_write_http_from = ["127.0.0.0/8"] }`, nil},
 		{`enable_script_checks = true`, nil},
-		{`telemetry { prefix_filter = ["", "x"] filter_default = true }`, []string{`"telemetry.prefix_filter" is valid but has no effect: all metrics are kept`,
-			"Cannot have empty filter rule in prefix_filter", `Filter rule must begin with either '+' or '-': "x"`}},
+		{`telemetry { prefix_filter = ["", "x"] filter_default = true }`, []string{"Cannot have empty filter rule in prefix_filter", `Filter rule must begin with either '+' or '-': "x"`}},
 	} {
 		_, warnings, err := Load(LoadOptions{Flags: &Flags{HCL: []string{`data_dir = "x"`, c.text}}, Host: testHost()})
 		if err != nil || !slices.Equal(warnings, c.want) {

@@ -97,12 +97,11 @@ func Options() []Option {
 const (
 	noACL      = "access control is not enforced yet"
 	noMesh     = "there is no service mesh yet"
-	noSink     = "metrics are only offered to those who fetch them"
+	noCirconus = "the library for Circonus is not maintained any more; StatsD, DogStatsD and Prometheus reach it"
 	noFixed    = "the value is fixed"
 	noAuto     = "agents are not configured by servers yet"
 	noPeering  = "clusters do not peer yet"
 	noPilot    = "servers are not managed automatically yet"
-	noRate     = "requests are not limited by rate yet"
 	noCache    = "agents keep no cache of answers yet"
 	noEntries  = "configuration entries are not there yet"
 	noCentral  = "definitions are not completed from configuration entries yet"

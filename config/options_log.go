@@ -16,17 +16,17 @@ func logOptions() []Option {
 func telemetryOptions() []Option {
 	all := []Option{
 		{Key: "telemetry.metrics_prefix", Type: String, Default: "consul", Name: "Telemetry.MetricsPrefix", Doc: "Beginning of the metrics' names."},
-		{Key: "telemetry.statsd_address", Type: String, Idle: noSink, Name: "Telemetry.StatsdAddr", Doc: "Where to send metrics, for statsd."},
-		{Key: "telemetry.statsite_address", Type: String, Idle: noSink, Name: "Telemetry.StatsiteAddr", Doc: "Where to send metrics, for statsite."},
-		{Key: "telemetry.dogstatsd_addr", Type: String, Idle: noSink, Name: "Telemetry.DogstatsdAddr", Doc: "Where to send metrics, for DogStatsD."},
-		{Key: "telemetry.dogstatsd_tags", Type: Strings, Idle: noSink, Name: "Telemetry.DogstatsdTags", Doc: "Tags of metrics for DogStatsD."},
+		{Key: "telemetry.statsd_address", Type: String, Name: "Telemetry.StatsdAddr", Doc: "Where to send metrics, for statsd."},
+		{Key: "telemetry.statsite_address", Type: String, Name: "Telemetry.StatsiteAddr", Doc: "Where to send metrics, for statsite."},
+		{Key: "telemetry.dogstatsd_addr", Type: String, Name: "Telemetry.DogstatsdAddr", Doc: "Where to send metrics, for DogStatsD."},
+		{Key: "telemetry.dogstatsd_tags", Type: Strings, Name: "Telemetry.DogstatsdTags", Doc: "Tags of metrics for DogStatsD."},
 		{Key: "telemetry.disable_hostname", Type: Bool, Name: "Telemetry.DisableHostname", Doc: "Metrics' names do not carry the host's name."},
 		{Key: "telemetry.prometheus_retention_time", Type: Duration, Mark: Modern, Name: "Telemetry.PrometheusOpts.Expiration", Doc: "How long a metric is shown in the form of Prometheus after its last change; 0 switches the form off."},
-		{Key: "telemetry.prefix_filter", Type: Strings, Reload: true, Idle: "all metrics are kept", Name: "Telemetry.PrefixFilter", Doc: "Prefixes of metrics to keep (+) and to leave out (-)."},
-		{Key: "telemetry.filter_default", Type: Bool, Default: "true", Idle: "all metrics are kept", Name: "Telemetry.FilterDefault", Doc: "Keep metrics that no prefix names."},
+		{Key: "telemetry.prefix_filter", Type: Strings, Reload: true, Name: "Telemetry.PrefixFilter", Doc: "Prefixes of metrics to keep (+) and to leave out (-)."},
+		{Key: "telemetry.filter_default", Type: Bool, Default: "true", Name: "Telemetry.FilterDefault", Doc: "Keep metrics that no prefix names."},
 		{Key: "telemetry.disable_compat_1.9", Type: Bool, Mark: Modern, Moot: "metrics of old names are never given", Name: "Telemetry.DisableCompatOneNine", Doc: "Do not give metrics their old names as well."},
-		{Key: "telemetry.enable_host_metrics", Type: Bool, Mark: Newer, Idle: "only the agent itself is measured", Name: "Telemetry.EnableHostMetrics", Doc: "Measure the machine too."},
-		{Key: "telemetry.retry_failed_connection", Type: Bool, Default: "true", Mark: Newer, Idle: noSink, Name: "Telemetry.RetryFailedConfiguration", Doc: "Try again to reach where metrics are sent."},
+		{Key: "telemetry.enable_host_metrics", Type: Bool, Mark: Newer, Name: "Telemetry.EnableHostMetrics", Doc: "Measure the machine too."},
+		{Key: "telemetry.retry_failed_connection", Type: Bool, Default: "true", Mark: Newer, Name: "Telemetry.RetryFailedConfiguration", Doc: "Try again to reach where metrics are sent."},
 		{Key: "telemetry.disable_per_tenancy_usage_metrics", Type: Bool, Mark: Newer, Moot: "there is only one tenancy", Name: "Telemetry.DisablePerTenancyUsageMetrics", Doc: "Do not count usage per tenancy."},
 	}
 	for _, k := range []struct{ key, preset string }{
@@ -35,7 +35,7 @@ func telemetryOptions() []Option {
 		{"check_display_name", ""}, {"check_tags", ""}, {"broker_id", ""}, {"broker_select_tag", ""},
 	} {
 		all = append(all, Option{Key: "telemetry.circonus_" + k.key, Type: String, Default: k.preset, Mark: Modern,
-			Secret: k.key == "api_token", Idle: noSink, Name: "Telemetry.Circonus" + camel(k.key), Doc: "For sending metrics to Circonus."})
+			Secret: k.key == "api_token", Idle: noCirconus, Name: "Telemetry.Circonus" + camel(k.key), Doc: "For sending metrics to Circonus."})
 	}
 	return all
 }

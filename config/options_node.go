@@ -20,7 +20,7 @@ func nodeOptions() []Option {
 		{Key: "disable_remote_exec", Type: Bool, Default: "true", Doc: "Refuse to run what `muster exec` asks for."},
 		{Key: "disable_coordinates", Type: Bool, Doc: "Send no network coordinates to the servers."},
 		{Key: "watches", Type: Objects, Reload: true, Doc: "Queries whose changes run a program (args) or make an HTTP request (handler_type http, http_handler_config)."},
-		{Key: "auto_reload_config", Flag: "auto-reload-config", Type: Bool, Mark: Newer, Idle: "files are read again only when asked (SIGHUP, reload)", Doc: "Reload when a configuration file changes."},
+		{Key: "auto_reload_config", Flag: "auto-reload-config", Type: Bool, Mark: Newer, Doc: "Reload when a configuration file changes."},
 		{Key: "disable_update_check", Type: Bool, Moot: mootUpdate, Doc: "Do not ask whether there is a newer release."},
 		{Key: "disable_anonymous_signature", Type: Bool, Moot: mootUpdate, Doc: "Send no signature when asking for a newer release."},
 		{Key: "disable_keyring_file", Flag: "disable-keyring-file", Type: Bool, Dev: "true", Doc: "Keep the gossip keyring in memory only."},

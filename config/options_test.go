@@ -247,9 +247,10 @@ func TestDebugIsJSON(t *testing.T) {
 
 func TestDiff(t *testing.T) {
 	base := `data_dir = "x" service { name = "a" } check_update_interval = "300s" ports { grpc = 1 }`
-	other := `data_dir = "x" service { name = "b" } check_update_interval = "5m" ports { http = 1 grpc = 2 } log_level = "debug"`
+	other := `data_dir = "x" service { name = "b" } check_update_interval = "5m" ports { http = 1 grpc = 2 } log_level = "debug" encrypt = "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s="`
 	a, b := load(t, Flags{HCL: []string{base}}), load(t, Flags{HCL: []string{other}})
-	want := []Change{{"ports.http", false}, {"services", true}, {"log_level", true}}
+	want := []Change{{"encrypt", false, "hidden", "hidden"}, {"ports.http", false, "8500", "1"},
+		{"services", true, "...", "..."}, {"log_level", true, "INFO", "debug"}}
 	if got := Diff(a, b); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

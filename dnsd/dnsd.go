@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"muster/config"
+	"muster/internal/meter"
 )
 
 // The bounds of what questions can make the server do at a time. Beyond them
@@ -57,6 +58,9 @@ type Options struct {
 	// shuffled; it is called from several goroutines. nil: the system's
 	// randomness.
 	Seed func() uint64
+	// Domain and Reverse measure questions below the domains, and about
+	// addresses. nil: nobody does.
+	Domain, Reverse *meter.Timer
 }
 
 // Server answers DNS questions. Its methods may be called from anywhere.
@@ -67,6 +71,8 @@ type Server struct {
 	now     func() time.Time
 	seed    func() uint64
 	workers sync.Pool // of *worker
+	domain  *meter.Timer
+	reverse *meter.Timer
 
 	settings   atomic.Pointer[settings]
 	hot        *hot
@@ -88,7 +94,7 @@ type Server struct {
 
 // New makes a server that listens nowhere yet.
 func New(o Options, c Config) *Server {
-	s := &Server{source: o.Source, logger: o.Logger, dial: o.Dial, now: o.Now, seed: o.Seed,
+	s := &Server{source: o.Source, logger: o.Logger, dial: o.Dial, now: o.Now, seed: o.Seed, domain: o.Domain, reverse: o.Reverse,
 		hot: newHot(maxHotEntries, maxHotBytes), lookups: make(slots, maxLookups), foreign: make(slots, maxRecursions), recursions: make(slots, maxRecursions),
 		closers: map[io.Closer]struct{}{}, clients: map[string]int{}}
 	if s.logger == nil {

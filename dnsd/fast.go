@@ -2,6 +2,7 @@ package dnsd
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -119,6 +120,7 @@ func (s *Server) reply(w *worker, b []byte, q *plain, tcp bool) []byte {
 	if a == nil {
 		return nil
 	}
+	start := time.Now()
 	k := asker{tcp: tcp, edns: q.edns, udpSize: q.udpSize, base: q.end}
 	if q.edns {
 		k.base += optLen
@@ -129,6 +131,11 @@ func (s *Server) reply(w *worker, b []byte, q *plain, tcp bool) []byte {
 		serial = s.serial()
 	}
 	w.pack(a, b, q, set.recurses(), serial)
+	if q.key[len(q.key)-1] == byte(dns.TypePTR) {
+		s.reverse.Since(start)
+	} else {
+		s.domain.Since(start)
+	}
 	return w.out
 }
 

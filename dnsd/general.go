@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -97,12 +98,14 @@ func (s *Server) answer(ctx context.Context, w *worker, x *question) *dns.Msg {
 	case x.q.Qclass != dns.ClassINET && x.q.Qclass != dns.ClassANY:
 		return x.refusal(dns.RcodeRefused)
 	case isARPA(x.labels):
+		defer s.reverse.Since(time.Now())
 		return s.answerARPA(ctx, w, x)
 	}
 	z, labels := x.set.zoneOf(x.labels)
 	if z == nil {
 		return s.recurse(ctx, w, x)
 	}
+	defer s.domain.Since(time.Now())
 	ctx, cancel := context.WithTimeout(ctx, x.set.Hold)
 	defer cancel()
 	switch x.q.Qtype {

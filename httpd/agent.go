@@ -42,6 +42,7 @@ func agentRoutes() []route {
 		row("GET", "/v1/agent/version", public, (*call).agentVersion),
 		row("GET", "/v1/agent/host", must(acl.Operator, acl.Read), (*call).agentHost),
 		row("GET", "/v1/agent/metrics", agentRead, (*call).agentMetrics),
+		row("GET", "/v1/agent/metrics/stream", agentRead, (*call).agentMetricsStream),
 		row("GET", "/v1/agent/monitor", agentRead, (*call).agentMonitor),
 		row("GET", "/v1/agent/members", filtered(acl.Node), (*call).agentMembers),
 		row("PUT", "/v1/agent/join/", agentWrite, (*call).agentJoin),

@@ -29,9 +29,26 @@ func (c *call) agentMetrics() error {
 	return c.json(summary)
 }
 
+// agentMetricsStream sends a line for each interval when it has ended.
+func (c *call) agentMetricsStream() error {
+	if err := c.may(acl.Agent, c.door.cfg.NodeName, acl.Read); err != nil {
+		return err
+	}
+	flusher, ok := c.w.(http.Flusher)
+	if !ok {
+		return model.Errorf(model.Internal, "streaming not supported")
+	}
+	c.wrote = true
+	c.w.Header()["Content-Type"] = hJSON
+	c.w.WriteHeader(http.StatusOK)
+	flusher.Flush()
+	c.door.cfg.Meter.Stream(c.context(), c.w, flusher.Flush)
+	return nil
+}
+
 // prometheus writes the text form of all metrics (version 0.0.4).
 func (c *call) prometheus() error {
-	families, err := c.door.cfg.Meter.Gatherer().Gather()
+	families, err := c.door.cfg.Meter.Gather()
 	if err != nil {
 		return err
 	}

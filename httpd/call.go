@@ -364,7 +364,10 @@ func (c *call) fail(err error) {
 	if errors.As(err, &e) {
 		status = statusOf[e.Kind]
 	}
-	if c.forwarded && model.KindOf(err) == model.NotLeader {
+	switch k := model.KindOf(err); {
+	case k == model.TooMany || k == model.Overloaded:
+		c.w.Header().Set("Retry-After", retryAfter)
+	case c.forwarded && k == model.NotLeader:
 		c.w.Header()[relay.HeaderError] = hNotLeader
 	}
 	c.text(status, err.Error())

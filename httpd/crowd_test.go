@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"muster/internal/memnet"
 )
 
@@ -41,7 +43,7 @@ func newCrowd(t *testing.T) *crowd {
 	k.server = &http.Server{Handler: k.door, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	go func() {
 		defer close(k.served)
-		k.server.Serve(Limit(l, 2*crowdSize))
+		k.server.Serve(NewConnLimit(2*crowdSize, hclog.NewNullLogger(), nil).Serve(k.server, l))
 	}()
 	t.Cleanup(k.close)
 	return k
@@ -179,80 +181,4 @@ func testCrowd(t *testing.T, before int, watches, keeps int64, url func(i int) s
 		goroutines-- // that of Serve
 		check("the server ended")
 	})
-}
-
-// A client has so many connections at a time and no more; others are not
-// affected, and a connection that ends makes room for one.
-func TestLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := memnet.New(1)
-		inner, err := n.Host("10.0.0.1").Listen(8500)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := Limit(inner, 2)
-		defer l.Close()
-		accepted := make(chan net.Conn, 10)
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					close(accepted)
-					return
-				}
-				accepted <- c
-			}
-		}()
-		dial := func(from string) net.Conn {
-			c, err := n.Host(from).Dial(t.Context(), "tcp", "10.0.0.1:8500")
-			if err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait()
-			return c
-		}
-		first := dial("10.0.0.2")
-		dial("10.0.0.2")
-		refused := dial("10.0.0.2")
-		if len(accepted) != 2 {
-			t.Errorf("%d connections are let in", len(accepted))
-		}
-		resp, err := http.ReadResponse(bufio.NewReader(refused), nil)
-		if err != nil || resp.StatusCode != http.StatusTooManyRequests || !resp.Close {
-			t.Fatalf("refused with %+v, %v", resp, err)
-		}
-		if body, err := io.ReadAll(resp.Body); err != nil || len(body) == 0 {
-			t.Errorf("refused with %q, %v", body, err)
-		}
-		if dial("10.0.0.3"); len(accepted) != 3 {
-			t.Error("another client is refused, too")
-		}
-		inside := <-accepted
-		inside.Close()
-		inside.Close() // counts once
-		first.Close()
-		if dial("10.0.0.2"); len(accepted) != 3 {
-			t.Error("no room after one has gone")
-		}
-		if dial("10.0.0.2"); len(accepted) != 3 {
-			t.Error("a connection that was closed twice counts twice")
-		}
-		for c := range accepted {
-			c.Close()
-			if len(accepted) == 0 {
-				break
-			}
-		}
-		if open := l.(*limited).open; len(open) != 0 {
-			t.Errorf("still counted: %v", open)
-		}
-	})
-	l, err := memnet.New(1).Host("10.0.0.1").Listen(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if Limit(l, 0) != l || Limit(l, -1) != l {
-		t.Error("no limit is one")
-	}
 }

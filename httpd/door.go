@@ -38,6 +38,8 @@ type Config struct {
 	Meter  *meter.Meter
 	ACL    acl.Resolver
 	Logger hclog.Logger
+	// Limits bounds how many requests run on this server; nil: nothing.
+	Limits *relay.Limits
 
 	NodeName   string
 	Datacenter string
@@ -77,7 +79,9 @@ type Door struct {
 
 // New makes the door.
 func New(cfg Config) *Door {
-	return &Door{cfg: cfg, answers: view.New[*body](cfg.CacheBytes), table: newTable(routes()),
+	answers := view.New[*body](cfg.CacheBytes)
+	watchCache(cfg.Meter, answers)
+	return &Door{cfg: cfg, answers: answers, table: newTable(decorated(cfg, routes())),
 		policy: []string{cfg.ACL.DefaultPolicy()}}
 }
 
@@ -148,6 +152,7 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, forwarded bool) {
 func (c *call) run() {
 	start := time.Now()
 	err := c.serve()
+	c.route.took.Since(start)
 	if err != nil {
 		if c.route.blocking && len(c.w.Header()["X-Consul-Index"]) == 0 {
 			c.setMeta(ops.Meta{Index: 1})

@@ -30,5 +30,6 @@ var statusOf = [...]int{
 	model.NoServers:      http.StatusInternalServerError,
 	model.Unimplemented:  http.StatusNotImplemented,
 	model.Disabled:       http.StatusUnauthorized,
+	model.Overloaded:     http.StatusServiceUnavailable,
 	model.Canceled:       http.StatusInternalServerError,
 }

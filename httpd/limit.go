@@ -1,75 +1,85 @@
 package httpd
 
 import (
+	"context"
 	"net"
-	"sync"
+	"net/http"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"muster/internal/limit"
+	"muster/internal/meter"
 )
 
-// tooMany is sent to a client that has too many connections already.
-const tooMany = "HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nYour IP is issuing too many concurrent connections, please rate limit your calls\n"
+// tooMany is what a client hears that has too many connections already.
+const tooMany = "Your IP is issuing too many concurrent connections, please rate limit your calls\n"
 
-// Limit bounds how many connections each client address may have at a time;
-// 0 or less bounds nothing.
-func Limit(l net.Listener, perClient int) net.Listener {
-	if perClient <= 0 || l.Addr().Network() == "unix" {
-		return l
+// retryAfter is how many seconds a client that is over a limit should wait.
+const retryAfter = "1"
+
+// hurried is how many connections above the limits are answered at a time, over
+// all clients. What is above even that gets an answer that is written blindly.
+const hurried = 64
+
+// ConnLimit bounds how many connections each client address may have, and tells
+// those above: 429, whether they use TLS or not.
+type ConnLimit struct {
+	conns  *limit.Conns
+	logger hclog.Logger
+	meter  *meter.Meter
+	notice limit.Notice
+}
+
+// NewConnLimit allows perClient connections; 0 or less is no limit.
+func NewConnLimit(perClient int, logger hclog.Logger, m *meter.Meter) *ConnLimit {
+	return &ConnLimit{conns: limit.NewConns(perClient, hurried), logger: logger, meter: m, notice: limit.Notice{Every: time.Second}}
+}
+
+// Set changes the limit. Connections that are open stay.
+func (l *ConnLimit) Set(perClient int) { l.conns.Set(perClient) }
+
+// Serve has a server be asked through a listener within the limit. It returns
+// the listener to serve.
+func (l *ConnLimit) Serve(s *http.Server, inner net.Listener) net.Listener {
+	next := s.Handler
+	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if !limit.Over(c) {
+			return ctx
+		}
+		l.tell(c.RemoteAddr())
+		return context.WithValue(ctx, overLimit{}, true)
 	}
-	return &limited{Listener: l, max: perClient, open: map[string]int{}}
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Context().Value(overLimit{}) == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Retry-After", retryAfter)
+		w.Header().Set("Connection", "close")
+		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(http.StatusTooManyRequests)
+		w.Write([]byte(tooMany))
+	})
+	return l.conns.Listener(inner, l.refuse)
 }
 
-type limited struct {
-	net.Listener
-	max int
+type overLimit struct{}
 
-	mu   sync.Mutex
-	open map[string]int // connections by client IP; guarded by mu
+// refuse closes a connection with an answer that does not wait for the question.
+func (l *ConnLimit) refuse(c net.Conn) {
+	l.tell(c.RemoteAddr())
+	// A small answer into an empty buffer does not block; the deadline is for
+	// clients that make it.
+	c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+	c.Write([]byte("HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nRetry-After: " + retryAfter +
+		"\r\nConnection: close\r\n\r\n" + tooMany))
+	c.Close()
 }
 
-// Accept returns the next connection of a client that may have one more.
-func (l *limited) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		ip := c.RemoteAddr().String()
-		if host, _, err := net.SplitHostPort(ip); err == nil {
-			ip = host
-		}
-		l.mu.Lock()
-		n := l.open[ip]
-		if n < l.max {
-			l.open[ip] = n + 1
-		}
-		l.mu.Unlock()
-		if n < l.max {
-			return &countedConn{Conn: c, close: func() { l.release(ip) }}, nil
-		}
-		// A small answer into an empty buffer does not block; the deadline
-		// is for clients that make it.
-		c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-		c.Write([]byte(tooMany))
-		c.Close()
+func (l *ConnLimit) tell(client net.Addr) {
+	l.meter.Count("http.conns.refused")
+	if dropped, ok := l.notice.Pass(); ok {
+		l.logger.Warn("A client has too many connections (limits.http_max_conns_per_client)", "client", limit.IP(client), "not_logged", dropped)
 	}
-}
-
-func (l *limited) release(ip string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.open[ip]--; l.open[ip] <= 0 {
-		delete(l.open, ip)
-	}
-}
-
-type countedConn struct {
-	net.Conn
-	once  sync.Once
-	close func()
-}
-
-// Close closes the connection and lets the client have another.
-func (c *countedConn) Close() error {
-	c.once.Do(c.close)
-	return c.Conn.Close()
 }

@@ -189,6 +189,7 @@ var agentExamples = []example{
 	refused("GET /v1/agent/host", "", "", "operator:read", "CollectionTime"),
 	refused("GET /v1/agent/metrics", "", "", "agent:read s1", "Gauges"),
 	refused("GET /v1/agent/metrics", "/v1/agent/metrics?format=prometheus", "", "agent:read s1", "go_goroutines"),
+	{route: "GET /v1/agent/metrics/stream", asks: "agent:read s1", alone: true},
 	{route: "GET /v1/agent/monitor", asks: "agent:read s1", alone: true},
 	hidden("GET /v1/agent/members", "", "node:read s1", `"s1"`, "[]"),
 	refused("PUT /v1/agent/join/", "/v1/agent/join/10.0.0.1:8301", "", "agent:write s1", ""),

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"muster/acl"
+	"muster/internal/meter"
 	"muster/relay"
 )
 
@@ -32,6 +33,8 @@ type route struct {
 	cached bool
 	// runsQueries: the answer may depend on the address of who asks.
 	runsQueries bool
+	// took measures the route's requests, wherever they run. See decorated.
+	took *meter.Timer
 }
 
 // rule says how a route is guarded.

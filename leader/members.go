@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"muster/gossip"
+	"muster/internal/meter"
 	"muster/model"
 	"muster/state"
 )
@@ -47,11 +48,18 @@ type Members struct {
 	datacenter string
 	logger     hclog.Logger
 	changed    chan struct{} // holds a value when a member changed
+
+	took, tookOne *meter.Timer // nil: not measured
 }
 
 // NewMembers makes the duty.
 func NewMembers(log Log, store *state.Store, pool Pool, datacenter string, logger hclog.Logger) *Members {
-	return &Members{proposer{log}, store, pool, datacenter, logger, make(chan struct{}, 1)}
+	return &Members{proposer: proposer{log}, store: store, pool: pool, datacenter: datacenter, logger: logger, changed: make(chan struct{}, 1)}
+}
+
+// Measure has the duty measured. It must be called before the first term.
+func (m *Members) Measure(to *meter.Meter) {
+	m.took, m.tookOne = to.Timer("leader.reconcile"), to.Timer("leader.reconcileMember")
 }
 
 // Changed tells the duty to look at the members again. It does not wait.
@@ -96,6 +104,7 @@ type memberTerm struct {
 
 // reconcile is false when it is worth trying again soon.
 func (m *memberTerm) reconcile(ctx context.Context) bool {
+	defer m.took.Since(time.Now())
 	members := m.pool.Members()
 	known := make(map[string]bool, len(members))
 	for i := range members {
@@ -128,6 +137,7 @@ func (m *memberTerm) reconcile(ctx context.Context) bool {
 
 // member brings one member into the catalog.
 func (m *memberTerm) member(ctx context.Context, member *gossip.Member) error {
+	defer m.tookOne.Since(time.Now())
 	switch member.Status {
 	case gossip.StatusAlive, gossip.StatusLeaving:
 		return m.alive(ctx, member)

@@ -76,6 +76,13 @@ func (s *Sessions) Renew(session *model.Session) bool {
 	return true
 }
 
+// Active tells how many sessions there are whose TTL this server watches over.
+func (s *Sessions) Active() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.timers)
+}
+
 // Run keeps the time until ctx ends.
 func (s *Sessions) Run(ctx context.Context) {
 	defer s.forget()

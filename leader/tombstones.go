@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"muster/internal/meter"
 	"muster/model"
 	"muster/state"
 )
@@ -23,12 +24,16 @@ type Tombstones struct {
 	proposer
 	store  *state.Store
 	logger hclog.Logger
+	took   *meter.Timer // nil: not measured
 }
 
 // NewTombstones makes the duty.
 func NewTombstones(log Log, store *state.Store, logger hclog.Logger) *Tombstones {
-	return &Tombstones{proposer{log}, store, logger}
+	return &Tombstones{proposer: proposer{log}, store: store, logger: logger}
 }
+
+// Measure has the duty measured. It must be called before the first term.
+func (t *Tombstones) Measure(to *meter.Meter) { t.took = to.Timer("leader.reapTombstones") }
 
 // Run notes every tombstoneGranularity which deletions there are, and has them
 // forgotten tombstoneTTL later. The state keeps no time: deletions from before
@@ -51,7 +56,9 @@ func (t *Tombstones) Run(ctx context.Context) {
 			due++
 		}
 		if due > 0 {
+			start := time.Now()
 			err := t.propose(ctx, model.CmdTombstone, &model.TombstoneCommand{ReapIndex: marks[due-1].index})
+			t.took.Since(start)
 			switch {
 			case err == nil:
 				marks = marks[due:]

@@ -26,7 +26,7 @@ const (
 	Conflict
 	// TooLarge: a body, a value or a list is over its limit.
 	TooLarge
-	// TooMany: a rate or connection limit.
+	// TooMany: a rate or connection limit; another server might do it.
 	TooMany
 	// NoLeader: no server leads, or none can be reached.
 	NoLeader
@@ -46,6 +46,8 @@ const (
 	Unimplemented
 	// Disabled: the agent's configuration switches this off.
 	Disabled
+	// Overloaded: the leader is over a rate limit, and nobody else could do it.
+	Overloaded
 	// Canceled: the caller went away or the agent is stopping.
 	Canceled
 )
@@ -61,6 +63,9 @@ const (
 	TextDenied         = "Permission denied"
 	TextNoToken        = "ACL not found"
 	TextACLDisabled    = "ACL support disabled"
+	TextTooMany        = "rate limit exceeded, try again later or against a different server"
+	TextOverloaded     = "rate limit exceeded for operation that can only be performed by the leader, try again later"
+	TextOwnRate        = "RPC rate limit exceeded"
 	TextRemoteNoServer = "Remote DC has no server currently reachable"
 )
 

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"muster/internal/meter"
 	"muster/model"
 	"muster/wire"
 )
@@ -54,6 +55,10 @@ type Config struct {
 	// Hold is how long a request waits for a leader, or for a server that can
 	// be reached, before it is refused (rpc_hold_timeout).
 	Hold time.Duration
+	// Limits bounds what an agent that is not a server sends; nil: nothing.
+	Limits *Limits
+	// Meter counts what is sent; nil: nobody.
+	Meter *meter.Meter
 }
 
 // Headers that agents tell each other of a request.
@@ -98,10 +103,16 @@ type Relay struct {
 	sticky string // the server that answered last; guarded by mu
 	reads  readRounds
 	lost   atomic.Bool // no server could be reached when it was last tried for long enough
+
+	sent, failed *meter.Tally
+	crossed      *meter.Family
 }
 
 // New makes the relay of an agent.
-func New(cfg Config) *Relay { return &Relay{cfg: cfg} }
+func New(cfg Config) *Relay {
+	m := cfg.Meter
+	return &Relay{cfg: cfg, sent: m.Tally("client.rpc"), failed: m.Tally("client.rpc.failed"), crossed: m.Family("rpc.cross-dc", "datacenter")}
+}
 
 // IsServer tells whether this agent is a server.
 func (r *Relay) IsServer() bool { return r.cfg.Cluster != nil }
@@ -291,6 +302,11 @@ func (r *Relay) answered(address string) {
 func (r *Relay) send(ctx context.Context, need Need, req *wire.Request) (*wire.Response, error) {
 	var answer *wire.Response
 	err := r.attempt(ctx, need, req, func(address string) error {
+		ctx, cancel := ctx, func() {}
+		if !r.IsServer() {
+			ctx, cancel = r.cfg.Limits.within(ctx, req)
+		}
+		defer cancel()
 		resp, err := r.cfg.Client.Do(ctx, address, req)
 		if err == nil && resp.Header.Get(HeaderError) == NotLeader {
 			return model.ErrNotLeader
@@ -370,10 +386,29 @@ func (r *Relay) hold(need Need) time.Duration {
 	return min(spareHold, r.cfg.Hold)
 }
 
-// attempt calls do with one server after the other, until one has answered,
-// it cannot be said that nothing began, or the time for that is over and all
-// have been tried.
+// attempt has a request answered by a server, if the limits let it go.
 func (r *Relay) attempt(ctx context.Context, need Need, req *wire.Request, do func(address string) error) error {
+	if r.IsServer() {
+		if !r.ours(need.Datacenter) {
+			r.crossed.Inc(need.Datacenter)
+		}
+		return r.try(ctx, need, req, do)
+	}
+	r.sent.Inc()
+	err := r.cfg.Limits.leave()
+	if err == nil {
+		err = r.try(ctx, need, req, do)
+	}
+	if err != nil {
+		r.failed.Inc()
+	}
+	return err
+}
+
+// try calls do with one server after the other, until one has answered, it
+// cannot be said that nothing began, or the time for that is over and all have
+// been tried.
+func (r *Relay) try(ctx context.Context, need Need, req *wire.Request, do func(address string) error) error {
 	failed, tried := map[string]bool{}, map[string]bool{}
 	hold := r.hold(need)
 	var began time.Time // of trouble

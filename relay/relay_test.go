@@ -112,12 +112,14 @@ type world struct {
 	client  *wire.Client
 	relay   *relay.Relay
 	alive   func(datacenter string) ([]string, bool)
+	cfg     relay.Config // of relay
+	stop    func()       // ends the server that was started last
 }
 
 const hold = 2 * time.Second
 
 // newWorld makes an agent at 10.0.0.1; a client if asServer is false.
-func newWorld(t *testing.T, asServer bool) *world {
+func newWorld(t *testing.T, asServer bool, change ...func(*relay.Config)) *world {
 	k := &world{t: t, net: memnet.New(1), cluster: newCluster(), alive: func(string) ([]string, bool) { return nil, false }}
 	host := k.net.Host("10.0.0.1")
 	client := wire.NewClient(func(ctx context.Context, address string) (net.Conn, error) { return host.Dial(ctx, "tcp", address) }, nil)
@@ -128,7 +130,10 @@ func newWorld(t *testing.T, asServer bool) *world {
 	if asServer {
 		cfg.Cluster = k.cluster
 	}
-	k.relay = relay.New(cfg)
+	for _, f := range change {
+		f(&cfg)
+	}
+	k.cfg, k.relay = cfg, relay.New(cfg)
 	return k
 }
 
@@ -140,6 +145,7 @@ func (k *world) serve(ip string, s *server) string {
 	}
 	port := wire.Serve(wire.ServerConfig{Listener: l, Handler: s, Logger: hclog.NewNullLogger()})
 	k.t.Cleanup(port.Close)
+	k.stop = port.Close
 	return ip + ":8300"
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // Rules are what holds at a door for as long as it exists.
@@ -89,6 +90,9 @@ func (d *Door) Use(m *Material) { d.now.Store(&state{m, d.incoming(m)}) }
 
 // HasCertificate tells whether the door can be entered with TLS.
 func (d *Door) HasCertificate() bool { return d.now.Load().HasCertificate() }
+
+// Expires is when the certificate in use does; zero without one.
+func (d *Door) Expires() time.Time { return d.now.Load().Expires() }
 
 // Listener is the configuration for those who accept connections. It follows
 // Use.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Files are where the certificates of a door are, all in PEM. What is "" is
@@ -28,6 +29,14 @@ type Material struct {
 
 // HasCertificate tells whether there is a certificate and its key.
 func (m *Material) HasCertificate() bool { return m.cert != nil }
+
+// Expires is when the certificate does; zero without one.
+func (m *Material) Expires() time.Time {
+	if m.cert == nil || m.cert.Leaf == nil {
+		return time.Time{}
+	}
+	return m.cert.Leaf.NotAfter
+}
 
 // load reads files. A file that is named must be there and hold what it should.
 func load(f Files) (*Material, error) {
