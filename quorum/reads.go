@@ -112,7 +112,7 @@ func (q *Quorum) ReadIndex(ctx context.Context) (uint64, error) {
 	if err := q.ConfirmRead(ctx, false); err != nil {
 		return 0, err
 	}
-	q.spreadNow() // the follower will be waiting for it
+	q.spreadNow(true) // the follower will be waiting for it
 	// A write is acknowledged only after it is applied here, so there is no
 	// need to look beyond what is.
 	return q.fsm.applied(), nil

@@ -108,6 +108,9 @@ func (t *transport) SetHeartbeatHandler(handle func(raft.RPC)) {
 
 // AppendEntries sends a heartbeat or entries.
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	if len(args.Entries) > 0 {
+		defer t.spreader.sends(id)()
+	}
 	sent := time.Now()
 	err := t.Transport.AppendEntries(id, target, args, resp)
 	if err == nil && resp.Success && resp.Term == args.Term {
