@@ -202,6 +202,81 @@ func TestConfirmShares(t *testing.T) {
 	})
 }
 
+// A command that is on its way when the office is lost may have happened.
+func TestProposeUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		defer c.close()
+		leader := c.leader()
+		c.net.Isolate(leader.ip)
+		if _, _, err := leader.Propose(t.Context(), []byte("x")); !errors.Is(err, model.ErrLeadershipLost) {
+			t.Error(err)
+		}
+	})
+}
+
+// What comes up while commands are on their way goes out together, when they have
+// landed or when it is a whole batch.
+func TestProposerGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p proposer
+		p.init()
+		gathered := make(chan int)
+		gather := func() {
+			batch, open := p.gather(nil)
+			if open == (len(batch) == 3) { // the last one, see below
+				t.Errorf("%d commands, open %t", len(batch), open)
+			}
+			gathered <- len(batch)
+		}
+		queue := func(n int) {
+			for range n {
+				p.queue <- &proposal{}
+			}
+		}
+		expect := func(want int) {
+			t.Helper()
+			select {
+			case got := <-gathered:
+				if got != want {
+					t.Errorf("gathered %d, want %d", got, want)
+				}
+			default:
+				if want > 0 {
+					t.Errorf("nothing was gathered, want %d", want)
+				}
+			}
+		}
+		go gather()
+		queue(1)
+		synctest.Wait()
+		expect(1) // a lone one does not wait
+
+		p.ahead.Store(1)
+		go gather()
+		queue(4)
+		synctest.Wait()
+		expect(0)
+		p.landed <- struct{}{} // an old signal
+		synctest.Wait()
+		expect(0)
+		p.ahead.Store(0)
+		p.landed <- struct{}{}
+		synctest.Wait()
+		expect(4)
+
+		p.ahead.Store(1)
+		go gather()
+		queue(maxBatch + 3)
+		synctest.Wait()
+		expect(maxBatch)
+		go gather()
+		close(p.queue)
+		synctest.Wait()
+		expect(3)
+	})
+}
+
 func TestProposeInMinority(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
@@ -213,7 +288,8 @@ func TestProposeInMinority(t *testing.T) {
 		if _, _, err := leader.Propose(ctx, []byte("x")); !errors.Is(err, context.DeadlineExceeded) || model.KindOf(err) != model.Canceled {
 			t.Error(err)
 		}
-		if _, _, err := leader.Propose(t.Context(), []byte("y")); !errors.Is(err, model.ErrLeadershipLost) {
+		// It waits for the first one to land, and so never begins.
+		if _, _, err := leader.Propose(t.Context(), []byte("y")); !errors.Is(err, model.ErrNotLeader) {
 			t.Error(err)
 		}
 		if _, _, err := leader.Propose(t.Context(), []byte("z")); !errors.Is(err, model.ErrNoLeader) {

@@ -185,6 +185,9 @@ func (q *Quorum) spreadCommits() {
 			case <-q.done:
 				return
 			}
+			if q.proposer.ahead.Load() > 0 {
+				continue // what is being written here will carry it, and kick again
+			}
 		}
 		q.spreadNow(false)
 	}
