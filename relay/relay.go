@@ -188,7 +188,7 @@ func (r *Relay) Pass(w http.ResponseWriter, req *http.Request, need Need) (passe
 		err := r.stream(req.Context(), need, out, req.Body, w)
 		return !errors.Is(err, errHere), r.unlessHere(err)
 	}
-	if out.Body, err = io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody)); err != nil {
+	if out.Body, err = readBody(w, req); err != nil {
 		return true, model.Errorf(model.TooLarge, "Request body cannot be forwarded: %w", err)
 	}
 	resp, err := r.send(req.Context(), need, out)
@@ -206,6 +206,20 @@ func (r *Relay) tellDatacenter(need Need, h http.Header) {
 	if !r.ours(need.Datacenter) && h.Get(HeaderDatacenter) == "" {
 		h.Set(HeaderDatacenter, r.cfg.Datacenter)
 	}
+}
+
+// readBody reads a body that is forwarded in one piece.
+func readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
+	bounded := http.MaxBytesReader(w, req.Body, maxBody)
+	switch n := req.ContentLength; {
+	case n == 0:
+		return nil, nil // what is asked most: no body, no buffer
+	case n > 0 && n <= maxBody:
+		b := make([]byte, n)
+		_, err := io.ReadFull(bounded, b)
+		return b, err
+	}
+	return io.ReadAll(bounded)
 }
 
 func (r *Relay) unlessHere(err error) error {
