@@ -124,6 +124,7 @@ func commands(rooms rooms) []row {
 		{"services deregister", of[servicesDeregister]()},
 		{"services register", of[servicesRegister]()},
 		group("snapshot", "Save and restore the servers' state", "A snapshot is a file with all that the servers agree on."),
+		{"snapshot decode", of[snapshotDecode]()},
 		{"snapshot inspect", of[snapshotInspect]()},
 		{"snapshot restore", of[snapshotRestore]()},
 		{"snapshot save", of[snapshotSave]()},

@@ -136,7 +136,7 @@ func TestHelp(t *testing.T) {
 		"keygen", "keyring", "kv delete", "kv export", "kv get", "kv import", "kv put", "leave", "lock", "maint", "members",
 		"monitor", "operator autopilot get-config", "operator autopilot set-config", "operator autopilot state",
 		"operator raft list-peers", "operator raft remove-peer", "operator raft transfer-leader", "reload", "rtt",
-		"services deregister", "services register", "snapshot inspect", "snapshot restore", "snapshot save",
+		"services deregister", "services register", "snapshot decode", "snapshot inspect", "snapshot restore", "snapshot save",
 		"tls ca create", "tls cert create", "validate", "version", "watch",
 	} {
 		if !names[name] {

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"flag"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/consul/api"
@@ -103,12 +104,21 @@ func (k *kvImport) Run(c *command.Call) int {
 	if !ok {
 		return command.ExitError
 	}
+	advance, end := c.Progress("Importing", int64(len(entries)), func(n int64) string { return strconv.FormatInt(n, 10) + " keys" })
+	defer end()
 	for _, e := range entries {
 		pair := &api.KVPair{Key: k.place(e.Key), Flags: e.Flags, Value: e.Value}
 		if _, err := client.KV().Put(pair, nil); err != nil {
 			return c.Fail("Error! Failed writing data for key %s: %s", pair.Key, err)
 		}
+		advance(1)
+		if command.IsTerminal(c.Stdout) {
+			continue // who looks is told how far it is, and at the end how much it was
+		}
 		c.Printf("Imported: %s", pair.Key)
+	}
+	if command.IsTerminal(c.Stdout) {
+		defer c.Printf("Imported %d keys", len(entries))
 	}
 	return 0
 }

@@ -22,6 +22,58 @@ func TestKeygen(t *testing.T) {
 	}
 }
 
+func TestSnapshotDecode(t *testing.T) {
+	a := clitest.Start(t)
+	got := runCLI(a, "", "snapshot", "decode", originSnapshot)
+	if got.Code != 0 || got.ErrOut != "" {
+		t.Fatal(got)
+	}
+	types := map[string]int{}
+	for text := range strings.Lines(got.Out) {
+		var line struct {
+			Type string
+			Data any
+		}
+		if err := json.Unmarshal([]byte(text), &line); err != nil || line.Data == nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		data, _ := line.Data.(map[string]any)
+		if len(types) == 0 && (line.Type != "SnapshotHeader" || data["LastIndex"] != 72.0) {
+			t.Errorf("the first line is %q", text)
+		}
+		if line.Type == "KVS" && data["Key"] == "app/config/key1" && data["Value"] != "dmFsdWUtMQ==" {
+			t.Errorf("a key: %q", text)
+		}
+		types[line.Type]++
+	}
+	if types["KVS"] == 0 || types["Register"] == 0 || types["SnapshotHeader"] != 1 {
+		t.Errorf("types %v", types)
+	}
+	step{args: "snapshot decode absent", code: 1, err: "Error opening snapshot file: open absent: no such file or directory\n"}.run(t)
+	wantUsage(t, "Missing FILE argument", "snapshot", "decode")
+}
+
+// Namespaces and partitions are refused in a sentence, before anything is asked.
+func TestTenancy(t *testing.T) {
+	a := clitest.Start(t)
+	for _, what := range []string{"namespace", "partition"} {
+		runCLI(a, "", "kv", "get", "-"+what+"=x", "k").Want(t, 1, "",
+			"flag provided but not defined: -"+what+": "+what+"s are a Consul Enterprise feature that muster does not have\n")
+		name := "CONSUL_" + strings.ToUpper(what)
+		t.Setenv(name, "x")
+		runCLI(a, "", "kv", "get", "k").Want(t, 1, "", "Error connecting to Consul agent: "+name+` is "x": `+what+
+			"s are a Consul Enterprise feature that muster does not have; unset it, or set it to default\n")
+		t.Setenv(name, "default")
+		if got := runCLI(a, "", "kv", "get", "k"); got.ErrOut != "Error! No key exists at: k\n" {
+			t.Errorf("%s=default: %s", name, got)
+		}
+		t.Setenv(name, "")
+	}
+	if asked := a.Requests(); len(asked) != 2 {
+		t.Errorf("asked %q", asked)
+	}
+}
+
 func TestVersion(t *testing.T) {
 	a := clitest.Start(t)
 	text := regexp.MustCompile(`^muster v\d+\.\d+\.\d+\ncompatible with Consul \d+\.\d+\.\d+\n(Revision .*\n)?(Build Date .*\n)?` +

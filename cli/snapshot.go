@@ -44,7 +44,10 @@ func (s *snapshotSave) Run(c *command.Call) int {
 		return c.Fail("Error saving snapshot: %s", err)
 	}
 	defer body.Close()
-	if err := saveVerified(body, file); err != nil {
+	advance, end := c.Progress("Saving", 0, byteSize)
+	err = saveVerified(command.Advancing(body, advance), file)
+	end()
+	if err != nil {
 		return c.Fail("%s", err)
 	}
 	c.Printf("Saved and verified snapshot to index %d", meta.LastIndex)
@@ -130,7 +133,14 @@ func (s *snapshotRestore) Run(c *command.Call) int {
 	if !ok {
 		return command.ExitError
 	}
-	if err := client.Snapshot().Restore(&api.WriteOptions{}, file); err != nil {
+	size := int64(0)
+	if info, err := file.Stat(); err == nil {
+		size = info.Size()
+	}
+	advance, end := c.Progress("Restoring", size, byteSize)
+	err = client.Snapshot().Restore(&api.WriteOptions{}, command.Advancing(file, advance))
+	end()
+	if err != nil {
 		return c.Fail("Error restoring snapshot: %s", err)
 	}
 	c.Println("Restored snapshot")

@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 
@@ -43,6 +44,18 @@ func (n *connection) flags(f *flag.FlagSet, groups Groups) {
 			"The default is that of the agent.")
 		f.BoolVar(&n.stale, "stale", false, "Let any server answer, even one that lags behind the leader.")
 	}
+}
+
+// tenancy tells of a namespace or partition that the environment asks for: the
+// client library would send it along, and every answer would be a refusal.
+func tenancy() error {
+	for _, name := range []string{"CONSUL_NAMESPACE", "CONSUL_PARTITION"} {
+		if v := os.Getenv(name); v != "" && !strings.EqualFold(v, "default") {
+			what := strings.ToLower(strings.TrimPrefix(name, "CONSUL_")) + "s"
+			return fmt.Errorf("%s is %q: %s are a Consul Enterprise feature that %s does not have; unset it, or set it to default", name, v, what, Program)
+		}
+	}
+	return nil
 }
 
 func (n *connection) config() *api.Config {

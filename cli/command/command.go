@@ -97,6 +97,10 @@ func (c *Call) IsSet(name string) bool {
 // Client makes the client for the agent that flags and environment name. If
 // that fails it says so on standard error and returns false.
 func (c *Call) Client() (*api.Client, bool) {
+	if err := tenancy(); err != nil {
+		c.Fail("Error connecting to Consul agent: %s", err)
+		return nil, false
+	}
 	conf := c.conn.config()
 	if c.Dial != nil {
 		conf.Transport.DialContext = c.Dial

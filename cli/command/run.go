@@ -41,6 +41,11 @@ func (a *adapter) Run(args []string) int {
 		if errors.Is(err, flag.ErrHelp) {
 			return cli.RunResultHelp
 		}
+		for _, name := range []string{"namespace", "partition"} {
+			if err.Error() == "flag provided but not defined: -"+name {
+				return c.Fail("%s: %ss are a Consul Enterprise feature that %s does not have", err, name, Program)
+			}
+		}
 		return c.Usage("%s", err)
 	}
 	c.Args = f.Args()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"reflect"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
 )
@@ -24,10 +25,11 @@ type Record struct {
 }
 
 // Decode decodes the row. Text and bytes are the same in it; into an empty
-// interface both become strings.
+// interface both become strings, and maps have texts for keys.
 func (r Record) Decode(into any) error {
 	handle := &codec.MsgpackHandle{}
 	handle.RawToString = true
+	handle.MapType = reflect.TypeFor[map[string]any]()
 	return codec.NewDecoderBytes(r.Data, handle).Decode(into)
 }
 
