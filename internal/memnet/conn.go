@@ -14,14 +14,15 @@ const window = 1 << 20
 
 // A conn is one end of a stream.
 type conn struct {
+	host          *Host
 	local, remote *net.TCPAddr
 	in, out       *flow
 }
 
 // newConns returns both ends.
-func newConns(n *Network, a, b *net.TCPAddr) (near, far net.Conn) {
-	ab, ba := newFlow(n, a.IP, b.IP), newFlow(n, b.IP, a.IP)
-	return &conn{a, b, ba, ab}, &conn{b, a, ab, ba}
+func newConns(from *Host, a *net.TCPAddr, to *Host, b *net.TCPAddr) (near, far *conn) {
+	ab, ba := newFlow(from.net, a.IP, b.IP), newFlow(from.net, b.IP, a.IP)
+	return &conn{from, a, b, ba, ab}, &conn{to, b, a, ab, ba}
 }
 
 func (c *conn) LocalAddr() net.Addr  { return c.local }
@@ -46,9 +47,19 @@ func (c *conn) failed(op string, err error) error {
 
 // Close lets what was written arrive.
 func (c *conn) Close() error {
+	c.host.net.mu.Lock()
+	delete(c.host.conns, c)
+	c.host.net.mu.Unlock()
 	_ = c.CloseWrite()
 	c.in.update(func(f *flow) { f.readerGone, f.segments, f.size = true, nil, 0 })
 	return nil
+}
+
+// reset ends both directions at once, as when the host has crashed. What was on
+// its way is lost; the other end hears of it when the link is not cut.
+func (c *conn) reset() {
+	c.out.update(func(f *flow) { f.writerGone, f.torn, f.segments, f.size = true, true, nil, 0 })
+	c.in.update(func(f *flow) { f.readerGone, f.segments, f.size = true, nil, 0 })
 }
 
 // CloseWrite ends this direction only, as TCP does.
@@ -87,6 +98,7 @@ type flow struct {
 	segments               []segment
 	size                   int // bytes in segments
 	writerGone, readerGone bool
+	torn                   bool // the writer has crashed
 	readBy, writeBy        time.Time
 }
 
@@ -139,6 +151,8 @@ func (f *flow) read(b []byte) (int, error) {
 			return 0, os.ErrDeadlineExceeded
 		case len(b) == 0:
 			return 0, nil
+		case f.torn && !link.Cut:
+			return 0, os.NewSyscallError("read", syscall.ECONNRESET)
 		case len(f.segments) == 0 || link.Cut:
 		case time.Now().Before(f.segments[0].at):
 			if at := f.segments[0].at; wake.IsZero() || at.Before(wake) {

@@ -107,6 +107,9 @@ func (g *Gossip) deliver(p *memberlist.Packet, to *net.UDPAddr) {
 	if peer == nil || peer.gossip[to.Port] == nil {
 		return
 	}
+	if g.host.crashed {
+		return
+	}
 	p.Timestamp = time.Now()
 	select {
 	case peer.gossip[to.Port].packets <- p:

@@ -182,3 +182,54 @@ func drain(g *Gossip) (n int) {
 		}
 	}
 }
+
+// The streams of a host that crashes are reset, its ports closed, and what still
+// runs there reaches nobody; the address can be used again.
+func TestCrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		a, b := n.Host("10.0.0.1"), n.Host("10.0.0.2")
+		l, err := b.Listen(80)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near, err := a.Dial(t.Context(), "tcp", "10.0.0.2:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		far, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		far.Write([]byte("lost"))
+		n.Isolate("10.0.0.2") // the power goes: nobody is told
+		b.Crash()
+		near.SetReadDeadline(time.Now().Add(time.Minute))
+		if _, err := near.Read(make([]byte, 8)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
+		near.SetReadDeadline(time.Time{})
+		if _, err := near.Write([]byte("into the void")); err != nil {
+			t.Error(err)
+		}
+		if _, err := far.Read(make([]byte, 8)); !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+		if _, err := b.Dial(t.Context(), "tcp", "10.0.0.1:1"); !errors.Is(err, syscall.ENETDOWN) {
+			t.Error(err)
+		}
+		n.Heal("10.0.0.1", "10.0.0.2")
+		if _, err := near.Read(make([]byte, 8)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Error(err)
+		}
+		if _, err := a.Dial(t.Context(), "tcp", "10.0.0.2:80"); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Error(err)
+		}
+		if _, err := n.Host("10.0.0.2").Listen(80); err != nil {
+			t.Error(err)
+		}
+		if _, err := b.Listen(81); err == nil {
+			t.Error("a crashed host listens")
+		}
+	})
+}

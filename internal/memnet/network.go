@@ -57,7 +57,7 @@ func (n *Network) Host(ip string) *Host {
 	defer n.mu.Unlock()
 	h := n.hosts[ip]
 	if h == nil {
-		h = &Host{net: n, ip: net.ParseIP(ip), ports: map[int]*listener{}, gossip: map[int]*Gossip{}, lastPort: 32767}
+		h = &Host{net: n, ip: net.ParseIP(ip), ports: map[int]*listener{}, gossip: map[int]*Gossip{}, conns: map[*conn]struct{}{}, lastPort: 32767}
 		if h.ip == nil {
 			panic("memnet: not an IP address: " + ip)
 		}
@@ -125,11 +125,41 @@ type Host struct {
 	// under net.mu:
 	ports    map[int]*listener
 	gossip   map[int]*Gossip
-	lastPort int // handed out by itself
+	conns    map[*conn]struct{} // open at this end
+	lastPort int                // handed out by itself
+	crashed  bool
 }
 
 // IP is the address of the host.
 func (h *Host) IP() string { return h.ip.String() }
+
+// Crash ends all that runs on the host, without an orderly end: its ports are
+// closed and its streams reset. Whoever still has this Host can do nothing with
+// it any more; the network makes a new one for the address.
+func (h *Host) Crash() {
+	h.net.mu.Lock()
+	h.crashed = true
+	if h.net.hosts[h.IP()] == h {
+		delete(h.net.hosts, h.IP())
+	}
+	var open []*listener
+	for _, l := range h.ports {
+		open = append(open, l)
+	}
+	h.gossip = map[int]*Gossip{}
+	conns := h.conns
+	h.conns = map[*conn]struct{}{}
+	h.net.mu.Unlock()
+	for c := range conns {
+		c.reset()
+	}
+	for _, l := range open {
+		_ = l.Close()
+	}
+}
+
+// errCrashed is what is left to whoever still has a crashed host.
+var errCrashed = os.NewSyscallError("connect", syscall.ENETDOWN)
 
 // Listen accepts streams on a port; 0 picks one.
 func (h *Host) Listen(port int) (net.Listener, error) { return h.listen(port) }
@@ -141,6 +171,9 @@ func (h *Host) listen(port int) (*listener, error) {
 		port = h.pickPort()
 	}
 	addr := &net.TCPAddr{IP: h.ip, Port: port}
+	if h.crashed {
+		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: addr, Err: errCrashed}
+	}
 	if h.ports[port] != nil {
 		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: addr, Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}
 	}
@@ -169,11 +202,19 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 		return fail(nil, fmt.Errorf("address %s: neither names nor services are resolved here", address))
 	}
 	to := &net.TCPAddr{IP: ip, Port: port}
-	if err := h.handshake(ctx, ip); err != nil {
-		return fail(to, err)
-	}
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
+	if !h.crashed {
+		h.net.mu.Unlock()
+		err = h.handshake(ctx, ip)
+		h.net.mu.Lock()
+	}
+	if h.crashed {
+		err = errCrashed
+	}
+	if err != nil {
+		return fail(to, err)
+	}
 	var l *listener
 	if peer := h.net.hosts[ip.String()]; peer != nil {
 		l = peer.ports[port]
@@ -181,9 +222,10 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 	if l == nil {
 		return fail(to, os.NewSyscallError("connect", syscall.ECONNREFUSED))
 	}
-	near, far := newConns(h.net, &net.TCPAddr{IP: h.ip, Port: h.pickPort()}, l.addr)
+	near, far := newConns(h, &net.TCPAddr{IP: h.ip, Port: h.pickPort()}, l.host, l.addr)
 	select {
 	case l.backlog <- far:
+		h.conns[near], l.host.conns[far] = struct{}{}, struct{}{}
 		return near, nil
 	default:
 		return fail(to, os.NewSyscallError("connect", syscall.ECONNREFUSED))
