@@ -1,0 +1,343 @@
+// Package cluster runs whole agents on a network and disks in memory, in
+// virtual time (testing/synctest): everything that boot builds, spoken to over
+// HTTP. Its tests put such clusters through faults and check what clients were
+// told.
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/segment"
+
+	"github.com/hashicorp/memberlist"
+	"github.com/hashicorp/raft"
+
+	"muster/boot"
+	"muster/config"
+	"muster/internal/log"
+	"muster/internal/memdisk"
+	"muster/internal/memnet"
+	"muster/quorum"
+)
+
+const (
+	httpPort = 8500
+	// segmentBytes is the size of a file of the Raft log: small, so that there
+	// are several soon.
+	segmentBytes = 64 << 10
+	// outside is the machine of those who ask the agents.
+	outside = "10.9.9.9"
+)
+
+// A Cluster is agents that can reach each other.
+type Cluster struct {
+	Net  *memnet.Network
+	seed uint64
+	dir  string // of all data directories
+	size int    // bootstrap_expect
+
+	// Delay is how long a message takes between two agents.
+	Delay time.Duration
+	// HCL is configuration that all agents have.
+	HCL string
+
+	agents []*Agent
+	mu     sync.Mutex
+	lines  *bytes.Buffer // what the agents log; guarded by mu
+}
+
+// New makes a cluster that will have so many servers. dir is for the data
+// directories.
+func New(seed uint64, servers int, dir string) *Cluster {
+	c := &Cluster{Net: memnet.New(seed), seed: seed, dir: dir, size: servers, Delay: time.Millisecond, lines: new(bytes.Buffer)}
+	c.Net.Host(outside)
+	return c
+}
+
+// Write takes lines of the agents' logs.
+func (c *Cluster) Write(line []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lines.Write(line)
+}
+
+// Log is what the agents have logged, and what was noted with Note.
+func (c *Cluster) Log() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lines.String()
+}
+
+// Note puts a line among those of the agents.
+func (c *Cluster) Note(format string, args ...any) {
+	fmt.Fprintf(c, time.Now().UTC().Format("2006-01-02T15:04:05.000Z")+" ---- "+format+"\n", args...)
+}
+
+// An Agent is a machine with an agent that runs, or does not.
+type Agent struct {
+	Name   string
+	Server bool
+	IP     string
+
+	cluster   *Cluster
+	host      *memnet.Host
+	disk      *memdisk.Disk
+	snapshots raft.SnapshotStore
+	starts    int
+	client    *http.Client
+
+	mu      sync.Mutex
+	running *boot.Agent // nil: it does not; guarded by mu
+	dir     string      // its data directory; guarded by mu
+}
+
+// Add makes a machine without an agent that runs.
+func (c *Cluster) Add(name string, server bool, ip string) *Agent {
+	a := &Agent{Name: name, Server: server, IP: ip, cluster: c, host: c.Net.Host(ip),
+		disk: memdisk.New(c.seed + uint64(len(c.agents))), snapshots: quorum.NewMemorySnapshots()}
+	a.client = &http.Client{Transport: &http.Transport{
+		// Where the agent is now, whatever the request says.
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+			defer cancel()
+			return c.Net.Host(outside).Dial(ctx, network, fmt.Sprint(a.IP, ":", httpPort))
+		},
+		DisableCompression: true, MaxIdleConnsPerHost: 64,
+	}}
+	c.agents = append(c.agents, a)
+	c.connect(a)
+	return a
+}
+
+// connect gives a machine its links.
+func (c *Cluster) connect(a *Agent) {
+	for _, b := range c.agents {
+		if a != b {
+			c.Net.SetLink(a.IP, b.IP, memnet.Link{Delay: c.Delay})
+			c.Net.SetLink(b.IP, a.IP, memnet.Link{Delay: c.Delay})
+		}
+	}
+}
+
+// Move gives a machine whose agent does not run another address.
+func (a *Agent) Move(ip string) {
+	a.IP = ip
+	a.host = a.cluster.Net.Host(ip)
+	a.cluster.connect(a)
+}
+
+// Wipe replaces the machine by a new one without data.
+func (a *Agent) Wipe() {
+	a.disk = memdisk.New(a.cluster.seed + uint64(a.starts)<<8)
+	a.snapshots = quorum.NewMemorySnapshots()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.dir = ""
+}
+
+// Start runs the agent.
+func (a *Agent) Start() error {
+	a.host = a.cluster.Net.Host(a.IP)
+	a.starts++
+	dir := filepath.Join(a.cluster.dir, fmt.Sprintf("%s-%d", a.Name, a.starts))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	before := a.dir
+	a.dir = dir
+	a.mu.Unlock()
+	if before != "" {
+		// Who ran here before a crash may still be writing into its own.
+		if err := os.CopyFS(dir, os.DirFS(before)); err != nil {
+			return err
+		}
+	}
+	cfg, err := a.config(dir)
+	if err != nil {
+		return err
+	}
+	logs, err := log.New(log.Config{Name: a.Name, Level: logLevel, Terminal: a.cluster})
+	if err != nil {
+		return err
+	}
+	logs.Release()
+	running, err := boot.StartIn(a.world(), cfg, logs, nil)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", a.Name, err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.running = running
+	return nil
+}
+
+// logLevel is what is kept of the logs.
+var logLevel = "WARN"
+
+// config is the agent's, as it would be read from flags.
+func (a *Agent) config(dir string) (*config.Config, error) {
+	args := []string{"-node=" + a.Name, "-bind=" + a.IP, "-client=" + a.IP, "-dns-port=-1", "-serf-wan-port=-1",
+		"-data-dir=" + dir, "-hcl", a.cluster.HCL,
+		"-hcl", `performance { raft_multiplier = 1 } retry_interval = "2s" limits { http_max_conns_per_client = 1000 }`}
+	if a.Server {
+		args = append(args, "-server", fmt.Sprint("-bootstrap-expect=", a.cluster.size))
+	}
+	for _, b := range a.cluster.agents {
+		if b.Server && b != a {
+			args = append(args, "-retry-join="+b.IP)
+		}
+	}
+	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
+	parsed := config.AddFlags(flags)
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	cfg, _, err := config.Load(config.LoadOptions{Flags: parsed, Host: config.SystemHost()})
+	return cfg, err
+}
+
+// world is the machine.
+func (a *Agent) world() boot.World {
+	host := a.host
+	return boot.World{
+		Listen: func(network, address string) (net.Listener, error) {
+			at, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return nil, err
+			}
+			return host.Listen(int(at.Port()))
+		},
+		Dial: func(ctx context.Context, address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+			defer cancel()
+			return host.Dial(ctx, "tcp", address)
+		},
+		Gossip: func(bind netip.AddrPort) (memberlist.Transport, error) { return host.Gossip(int(bind.Port())) },
+		Storage: func() (*quorum.Storage, error) {
+			user := a.disk.Open()
+			log, err := wal.Open("wal", wal.WithMetaStore(user), wal.WithSegmentFiler(segment.NewFiler("wal", user)),
+				wal.WithSegmentSize(segmentBytes))
+			if err != nil {
+				return nil, err
+			}
+			return &quorum.Storage{Logs: log, Stable: log, Snapshots: a.snapshots, Closers: []func() error{log.Close}}, nil
+		},
+	}
+}
+
+// Running is the agent, or nil.
+func (a *Agent) Running() *boot.Agent {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.running
+}
+
+// take gives the agent that runs to whoever ends it.
+func (a *Agent) take() *boot.Agent {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.running
+	a.running = nil
+	return r
+}
+
+// Stop ends the agent as a signal does.
+func (a *Agent) Stop() {
+	if r := a.take(); r != nil {
+		r.Close()
+		a.disk.Crash(false)
+		a.client.CloseIdleConnections()
+	}
+}
+
+// Leave ends it after it has left the cluster.
+func (a *Agent) Leave() {
+	if r := a.take(); r != nil {
+		if err := r.Leave(); err != nil {
+			a.cluster.Note("%s could not leave: %v", a.Name, err)
+		}
+		r.Close()
+		a.disk.Crash(false)
+		a.client.CloseIdleConnections()
+	}
+}
+
+// Crash ends the agent without a word. With power, the machine's power went:
+// what it had not synced may be lost, and the others do not notice until it is
+// back; else the process was killed.
+func (a *Agent) Crash(power bool) {
+	r := a.take()
+	if r == nil {
+		return
+	}
+	if power {
+		a.cluster.Net.Isolate(a.IP)
+	}
+	a.host.Crash()
+	a.disk.Crash(power)
+	a.mu.Lock()
+	dir := a.dir
+	a.dir = filepath.Join(a.cluster.dir, fmt.Sprintf("%s-%d-crashed", a.Name, a.starts))
+	err := os.CopyFS(a.dir, os.DirFS(dir))
+	a.mu.Unlock()
+	if err != nil {
+		a.cluster.Note("%s: %v", a.Name, err)
+	}
+	// What is left of it can reach nobody and keep nothing.
+	r.Close()
+	a.client.CloseIdleConnections()
+}
+
+// Close stops all agents.
+func (c *Cluster) Close() {
+	var stopping sync.WaitGroup
+	for _, a := range c.agents {
+		c.Net.Rejoin(a.IP)
+		a.disk.Resume()
+		stopping.Go(a.Stop)
+	}
+	stopping.Wait()
+	for _, a := range c.agents {
+		a.client.CloseIdleConnections()
+	}
+	time.Sleep(time.Minute) // what was closed is heard of everywhere
+}
+
+// An Answer is what an agent says.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Ask makes a request at an agent. An error says that the outcome is unknown.
+func (a *Agent) Ask(ctx context.Context, method, uri, body string) (*Answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://agent"+uri, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	return &Answer{resp.StatusCode, resp.Header, b}, nil
+}
