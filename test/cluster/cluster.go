@@ -88,9 +88,7 @@ func (c *Cluster) Note(format string, args ...any) {
 
 // An Agent is a machine with an agent that runs, or does not.
 type Agent struct {
-	Name   string
 	Server bool
-	IP     string
 
 	cluster   *Cluster
 	host      *memnet.Host
@@ -99,21 +97,37 @@ type Agent struct {
 	starts    int
 	client    *http.Client
 
-	mu      sync.Mutex
-	running *boot.Agent // nil: it does not; guarded by mu
-	dir     string      // its data directory; guarded by mu
+	mu      sync.Mutex // guards the rest
+	name    string
+	ip      string
+	running *boot.Agent // nil: it does not
+	dir     string      // its data directory
+}
+
+// Name is what the agent's node is called.
+func (a *Agent) Name() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.name
+}
+
+// IP is the address of the machine.
+func (a *Agent) IP() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ip
 }
 
 // Add makes a machine without an agent that runs.
 func (c *Cluster) Add(name string, server bool, ip string) *Agent {
-	a := &Agent{Name: name, Server: server, IP: ip, cluster: c, host: c.Net.Host(ip),
+	a := &Agent{name: name, Server: server, ip: ip, cluster: c, host: c.Net.Host(ip),
 		disk: memdisk.New(c.seed + uint64(len(c.agents))), snapshots: quorum.NewMemorySnapshots()}
 	a.client = &http.Client{Transport: &http.Transport{
 		// Where the agent is now, whatever the request says.
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 			defer cancel()
-			return c.Net.Host(outside).Dial(ctx, network, fmt.Sprint(a.IP, ":", httpPort))
+			return c.Net.Host(outside).Dial(ctx, network, fmt.Sprint(a.IP(), ":", httpPort))
 		},
 		DisableCompression: true, MaxIdleConnsPerHost: 64,
 	}}
@@ -126,33 +140,37 @@ func (c *Cluster) Add(name string, server bool, ip string) *Agent {
 func (c *Cluster) connect(a *Agent) {
 	for _, b := range c.agents {
 		if a != b {
-			c.Net.SetLink(a.IP, b.IP, memnet.Link{Delay: c.Delay})
-			c.Net.SetLink(b.IP, a.IP, memnet.Link{Delay: c.Delay})
+			c.Net.SetLink(a.IP(), b.IP(), memnet.Link{Delay: c.Delay})
+			c.Net.SetLink(b.IP(), a.IP(), memnet.Link{Delay: c.Delay})
 		}
 	}
 }
 
 // Move gives a machine whose agent does not run another address.
 func (a *Agent) Move(ip string) {
-	a.IP = ip
-	a.host = a.cluster.Net.Host(ip)
+	a.mu.Lock()
+	a.ip = ip
+	a.mu.Unlock()
 	a.cluster.connect(a)
 }
 
-// Wipe replaces the machine by a new one without data.
-func (a *Agent) Wipe() {
+// Replace puts a new machine without data in the place of one whose agent does
+// not run.
+func (a *Agent) Replace(name, ip string) {
 	a.disk = memdisk.New(a.cluster.seed + uint64(a.starts)<<8)
 	a.snapshots = quorum.NewMemorySnapshots()
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.dir = ""
+	a.name, a.dir = name, ""
+	a.mu.Unlock()
+	a.Move(ip)
 }
 
 // Start runs the agent.
 func (a *Agent) Start() error {
-	a.host = a.cluster.Net.Host(a.IP)
+	a.host = a.cluster.Net.Host(a.IP())
+	a.cluster.Net.Heal(a.IP(), outside)
 	a.starts++
-	dir := filepath.Join(a.cluster.dir, fmt.Sprintf("%s-%d", a.Name, a.starts))
+	dir := filepath.Join(a.cluster.dir, fmt.Sprintf("%s-%d", a.Name(), a.starts))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -170,14 +188,14 @@ func (a *Agent) Start() error {
 	if err != nil {
 		return err
 	}
-	logs, err := log.New(log.Config{Name: a.Name, Level: logLevel, Terminal: a.cluster})
+	logs, err := log.New(log.Config{Name: a.Name(), Level: logLevel, Terminal: a.cluster})
 	if err != nil {
 		return err
 	}
 	logs.Release()
 	running, err := boot.StartIn(a.world(), cfg, logs, nil)
 	if err != nil {
-		return fmt.Errorf("start %s: %w", a.Name, err)
+		return fmt.Errorf("start %s: %w", a.Name(), err)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -190,7 +208,7 @@ var logLevel = "WARN"
 
 // config is the agent's, as it would be read from flags.
 func (a *Agent) config(dir string) (*config.Config, error) {
-	args := []string{"-node=" + a.Name, "-bind=" + a.IP, "-client=" + a.IP, "-dns-port=-1", "-serf-wan-port=-1",
+	args := []string{"-node=" + a.Name(), "-bind=" + a.IP(), "-client=" + a.IP(), "-dns-port=-1", "-serf-wan-port=-1",
 		"-data-dir=" + dir, "-hcl", a.cluster.HCL,
 		"-hcl", `performance { raft_multiplier = 1 } retry_interval = "2s" limits { http_max_conns_per_client = 1000 }`}
 	if a.Server {
@@ -198,7 +216,7 @@ func (a *Agent) config(dir string) (*config.Config, error) {
 	}
 	for _, b := range a.cluster.agents {
 		if b.Server && b != a {
-			args = append(args, "-retry-join="+b.IP)
+			args = append(args, "-retry-join="+b.IP())
 		}
 	}
 	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
@@ -268,7 +286,7 @@ func (a *Agent) Stop() {
 func (a *Agent) Leave() {
 	if r := a.take(); r != nil {
 		if err := r.Leave(); err != nil {
-			a.cluster.Note("%s could not leave: %v", a.Name, err)
+			a.cluster.Note("%s could not leave: %v", a.Name(), err)
 		}
 		r.Close()
 		a.disk.Crash(false)
@@ -285,17 +303,17 @@ func (a *Agent) Crash(power bool) {
 		return
 	}
 	if power {
-		a.cluster.Net.Isolate(a.IP)
+		a.cluster.Net.Isolate(a.IP())
 	}
 	a.host.Crash()
 	a.disk.Crash(power)
 	a.mu.Lock()
 	dir := a.dir
-	a.dir = filepath.Join(a.cluster.dir, fmt.Sprintf("%s-%d-crashed", a.Name, a.starts))
+	a.dir = filepath.Join(a.cluster.dir, fmt.Sprintf("%s-%d-crashed", a.name, a.starts))
 	err := os.CopyFS(a.dir, os.DirFS(dir))
 	a.mu.Unlock()
 	if err != nil {
-		a.cluster.Note("%s: %v", a.Name, err)
+		a.cluster.Note("%s: %v", a.Name(), err)
 	}
 	// What is left of it can reach nobody and keep nothing.
 	r.Close()
@@ -306,7 +324,7 @@ func (a *Agent) Crash(power bool) {
 func (c *Cluster) Close() {
 	var stopping sync.WaitGroup
 	for _, a := range c.agents {
-		c.Net.Rejoin(a.IP)
+		c.Net.Rejoin(a.IP())
 		a.disk.Resume()
 		stopping.Go(a.Stop)
 	}

@@ -49,7 +49,7 @@ func eventually(t *testing.T, a *Agent, method, uri, body, want string) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	t.Fatalf("%s: %s %s: %s", a.Name, method, uri, last)
+	t.Fatalf("%s: %s %s: %s", a.Name(), method, uri, last)
 }
 
 func TestForming(t *testing.T) {
@@ -72,7 +72,7 @@ func TestForming(t *testing.T) {
 			a.Crash(true)
 		}
 		for _, a := range c.agents[:3] {
-			c.Net.Rejoin(a.IP)
+			c.Net.Rejoin(a.IP())
 			start(t, a)
 		}
 		began = time.Now()

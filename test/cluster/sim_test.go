@@ -1,0 +1,206 @@
+package cluster
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var (
+	seeds   = flag.Uint64("seeds", 4, "how many seeds to try")
+	seed    = flag.Uint64("seed", 1, "the first of them")
+	step    = flag.Uint64("step", 1, "from one seed to the next, to share them among processes")
+	pause   = flag.Duration("faults", 40*time.Second, "virtual time of faults")
+	logs    = flag.String("logs", "WARN", "level of what is kept of the agents' logs; all is shown when a seed fails")
+	folders = flag.String("failures", "", "folder for what is known of seeds that fail")
+)
+
+// settle is how long a cluster has until all is well, once the faults are over.
+const settle = 2 * time.Minute
+
+// TestSim puts clusters of whole agents through faults: what clients were told
+// must be linearizable, no lock may be held twice, and once the faults are over
+// every agent's services are in the catalog.
+func TestSim(t *testing.T) {
+	logLevel = *logs
+	for i := range *seeds {
+		n := *seed + i**step
+		t.Run(fmt.Sprint("seed=", n), func(t *testing.T) {
+			dir := folder(t)
+			s := &sim{t: t, seed: n}
+			defer s.judge(t) // even after a failure, which ends this function
+			synctest.Test(t, func(t *testing.T) { s.t = t; s.run(dir) })
+		})
+	}
+}
+
+type sim struct {
+	t    *testing.T
+	seed uint64
+
+	*Cluster
+	faults     *Faults
+	history    History
+	locks      Locks
+	watchers   []*Watcher
+	registrars []*Registrar
+}
+
+func (s *sim) run(dir string) {
+	s.Cluster = New(s.seed, 3, dir)
+	for i := range 3 {
+		s.Add(fmt.Sprintf("s%d", i+1), true, fmt.Sprintf("10.0.0.%d", i+1))
+	}
+	for i := range 2 {
+		s.Add(fmt.Sprintf("c%d", i+1), false, fmt.Sprintf("10.0.0.%d", i+11))
+	}
+	defer s.Close()
+	s.faults = NewFaults(s.Cluster)
+	for _, a := range s.agents {
+		start(s.t, a)
+	}
+	ctx, stop := context.WithCancel(s.t.Context())
+	defer stop()
+	var clients, watchers sync.WaitGroup
+	for i := range 3 {
+		cl := NewClient(s.Cluster, i, &s.history)
+		clients.Go(func() { cl.Run(ctx) })
+	}
+	for i := range 2 {
+		l := NewLocker(s.Cluster, i, &s.locks)
+		clients.Go(func() { l.Run(ctx) })
+	}
+	for i, a := range s.agents {
+		r := NewRegistrar(s.Cluster, a, i)
+		s.registrars = append(s.registrars, r)
+		clients.Go(func() { r.Run(ctx) })
+	}
+	watching, unwatch := context.WithCancel(s.t.Context())
+	defer watchers.Wait()
+	defer unwatch()
+	for i := range 2 {
+		w := NewWatcher(s.Cluster, i)
+		s.watchers = append(s.watchers, w)
+		watchers.Go(func() { w.Run(watching) })
+	}
+	bounded, done := context.WithTimeout(ctx, *pause)
+	defer done()
+	s.faults.Run(bounded)
+	if err := s.faults.End(); err != nil {
+		s.t.Error(err)
+	}
+	s.Note("the faults are over")
+	over := time.Now()
+	time.Sleep(5 * time.Second) // with all well
+	stop()
+	clients.Wait()
+	s.settle(over)
+}
+
+// settle waits until all is well and compares what everybody says.
+func (s *sim) settle(over time.Time) {
+	ctx, cancel := context.WithDeadline(s.t.Context(), over.Add(settle))
+	defer cancel()
+	// try repeats until there is no error, or until the time is over; then the
+	// last error counts that is not due to that.
+	try := func(what string, f func() error) {
+		var last error
+		for ctx.Err() == nil {
+			err := f()
+			if err == nil {
+				return
+			}
+			if ctx.Err() == nil {
+				last = err
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+		if last != nil {
+			s.t.Errorf("%s: %v after the faults: %v", what, settle, last)
+		}
+	}
+	for i, r := range s.registrars {
+		at := s.agents[(i+1)%len(s.agents)]
+		try("services", func() error { return r.Compare(ctx, at) })
+	}
+	last := NewClient(s.Cluster, 99, &s.history)
+	final := map[string]string{}
+	for i := range keys {
+		key := fmt.Sprint("k", i)
+		try("last write", func() error {
+			v := last.value()
+			end := s.history.begin(last.id, input{op: put, key: key, value: v})
+			r := ask(ctx, s.agents[i], "PUT", "/v1/kv/keys/"+key, v)
+			end(output{unknown: r == nil})
+			if r == nil {
+				return fmt.Errorf("%s does not write", s.agents[i].Name())
+			}
+			final["keys/"+key] = v
+			return nil
+		})
+		for _, a := range s.agents {
+			last.get(ctx, a, key, "")
+		}
+	}
+	for i, w := range s.watchers {
+		try("watchers", func() error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if !maps.Equal(w.last, final) {
+				return fmt.Errorf("watcher %d has %v, not %v", i, w.last, final)
+			}
+			return nil
+		})
+	}
+	s.Note("settled %v after the faults", time.Since(over))
+}
+
+// judge checks what was recorded.
+func (s *sim) judge(t *testing.T) {
+	s.t = t
+	picture := ""
+	if *folders != "" {
+		picture = filepath.Join(*folders, fmt.Sprintf("seed-%d.html", s.seed))
+	}
+	if err := s.history.Check(picture); err != nil {
+		s.t.Error(err)
+	}
+	if err := s.locks.Check(); err != nil {
+		s.t.Error(err)
+	}
+	wakes := 0
+	for _, w := range s.watchers {
+		wakes += w.wakes
+		for _, wrong := range w.wrong {
+			s.t.Error(wrong)
+		}
+	}
+	all, unknown := s.history.Len()
+	if all-unknown < 50 {
+		s.t.Errorf("only %d operations have a known outcome", all-unknown)
+	}
+	var kinds []string
+	for _, k := range s.faults.kinds {
+		kinds = append(kinds, k.name)
+	}
+	s.t.Logf("%d operations, %d unknown, the lock held %d times, %d wakes; faults: %s", all, unknown, s.locks.Held(), wakes, strings.Join(kinds, ", "))
+	if s.t.Failed() {
+		again := fmt.Sprintf("go test ./test/cluster -run TestSim -seeds 1 -seed %d -logs DEBUG", s.seed)
+		s.t.Logf("again: %s", again)
+		if *folders != "" {
+			if err := os.WriteFile(filepath.Join(*folders, fmt.Sprintf("seed-%d.log", s.seed)), []byte(s.Log()), 0o644); err != nil {
+				s.t.Error(err)
+			}
+		} else {
+			s.t.Log(s.Log())
+		}
+	}
+}
