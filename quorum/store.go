@@ -11,7 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
-	wal "github.com/hashicorp/raft-wal"
+	files "github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/metadb"
 	"go.etcd.io/bbolt"
 )
@@ -63,10 +63,10 @@ func openFiles(dir string, logger hclog.Logger) (*Storage, error) {
 	s := &Storage{}
 	meta := &metadb.BoltMetaDB{}
 	s.Closers = append(s.Closers, meta.Close) // the log does not close it
-	log, err := wal.Open(walDir, wal.WithMetaStore(meta), wal.WithSegmentSize(segmentSize), wal.WithLogger(logger))
+	log, err := OpenLog(walDir, files.New(), meta, segmentSize, logger)
 	if err != nil {
 		_ = s.Close()
-		return nil, fmt.Errorf("open raft log: %w", err)
+		return nil, err
 	}
 	s.Closers = append(s.Closers, log.Close)
 	if err := removeUnfinished(filepath.Join(dir, "snapshots")); err != nil {

@@ -34,7 +34,7 @@ type transport struct {
 	stop     chan struct{}
 	stopOnce sync.Once
 	wg       sync.WaitGroup // the goroutine of start
-	calls    gate           // calls of TimeoutNow
+	calls    gate           // calls of TimeoutNow and of the heartbeat handler
 }
 
 var errBound = errors.New("bound to a leader")
@@ -99,6 +99,13 @@ func (t *transport) Consumer() <-chan raft.RPC { return t.rpcs }
 // SetHeartbeatHandler is given Raft's short cut for heartbeats.
 func (t *transport) SetHeartbeatHandler(handle func(raft.RPC)) {
 	t.Transport.SetHeartbeatHandler(func(rpc raft.RPC) {
+		// It runs beside Raft, also after that has stopped, and panics if what it
+		// learns can't be kept: the store must not be closed before it is done.
+		if !t.calls.enter() {
+			rpc.Respond(nil, raft.ErrRaftShutdown)
+			return
+		}
+		defer t.calls.leave()
 		if cmd, ok := rpc.Command.(*raft.AppendEntriesRequest); ok {
 			t.hear(cmd.Term)
 		}

@@ -1,12 +1,13 @@
 // Package memdisk is a disk in memory, for tests of servers that crash. What
-// was written and not synced may be lost, whole or in part, when the power goes;
-// syncs take time and can be held up. It holds the log of Raft: it is the VFS and
-// the MetaStore of raft-wal. In a testing/synctest bubble its time is virtual.
+// was written and not synced may be lost, whole or in part, when the power goes.
+// It holds the log of Raft: it is the VFS and the MetaStore of raft-wal.
+//
+// Nothing here takes time: whoever wants slow disks waits before or after a call
+// to the log, since a wait below the locks of the log would stop virtual time.
 package memdisk
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,31 +15,96 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/raft-wal/types"
 )
 
-// ErrCrashed is what whoever used the disk before a crash gets from it.
-var ErrCrashed = errors.New("the machine has crashed")
-
-// SyncTime is how long a sync takes.
-const SyncTime = 500 * time.Microsecond
-
-// A Disk keeps files and a few values. Open gives the one who uses it now;
-// Crash takes it away from him.
+// A Disk keeps files and a few values. Open gives the one who uses it now; Crash
+// takes it away from him.
 type Disk struct {
-	mu    sync.Mutex
-	rand  *rand.Rand
-	files map[string]*file
+	mu   sync.Mutex
+	rand *rand.Rand
+	user *User // what he has written is what there is
+	lazy bool
+
+	// plan is what to do at a later operation.
+	plan struct {
+		after int // operations from now on
+		lose  bool
+		then  func()
+	}
+}
+
+// New makes an empty disk. The seed decides what crashes leave behind.
+func New(seed uint64) *Disk {
+	d := &Disk{rand: rand.New(rand.NewPCG(seed, 1))}
+	d.user = &User{disk: d, files: map[string]*file{}, value: map[string][]byte{}}
+	return d
+}
+
+// Open gives the disk to a process.
+func (d *Disk) Open() *User {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.user
+}
+
+// Crash takes the disk away from its user, who does not notice: what he writes
+// from now on is for himself. With lose, the power went: each write that was not
+// synced has happened, has not, or has in part.
+func (d *Disk) Crash(lose bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.crash(lose)
+}
+
+// CrashAfter does the same after n more writes, syncs and the like, and calls
+// then before the last of them returns. n is at least 1.
+func (d *Disk) CrashAfter(n int, lose bool, then func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.plan.after, d.plan.lose, d.plan.then = n, lose, then
+}
+
+// SetLazy makes syncs of files do nothing from now on, as those of a lying disk
+// or of a program that forgot them.
+func (d *Disk) SetLazy(lazy bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lazy = lazy
+}
+
+// crash is called under mu.
+func (d *Disk) crash(lose bool) {
+	d.plan.after, d.plan.then = 0, nil
+	old := d.user
+	d.user = &User{disk: d, files: map[string]*file{}, state: old.state, value: maps.Clone(old.value)}
+	for _, name := range slices.Sorted(maps.Keys(old.files)) { // the same luck for the same seed
+		f := old.files[name]
+		left := &file{data: bytes.Clone(f.data)}
+		if lose {
+			for _, w := range slices.Backward(f.pending) {
+				copy(left.data[w.off:], w.was)
+			}
+			for _, w := range f.pending {
+				switch d.rand.IntN(3) {
+				case 0:
+					copy(left.data[w.off:], w.now)
+				case 1:
+					copy(left.data[w.off:], w.now[:d.rand.IntN(len(w.now)+1)])
+				}
+			}
+		}
+		d.user.files[name] = left
+	}
+}
+
+// A User is a process that has the disk, until a crash.
+type User struct {
+	disk  *Disk
+	files map[string]*file // this and the rest are guarded by disk.mu
 	state types.PersistentState
 	value map[string][]byte
-	user  *User
-
-	stall chan struct{} // closed when a stall ends; nil: there is none
-	// lazy makes syncs of files do nothing, as those of a lying disk or of a
-	// program that forgot them.
-	lazy bool
 }
 
 // A file is what is written, and what of that would be gone after a crash.
@@ -53,108 +119,41 @@ type write struct {
 	now []byte
 }
 
-// New makes an empty disk. The seed decides what crashes leave behind.
-func New(seed uint64) *Disk {
-	return &Disk{rand: rand.New(rand.NewPCG(seed, 1)), files: map[string]*file{}, value: map[string][]byte{}}
-}
-
-// Open gives the disk to a process.
-func (d *Disk) Open() *User {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.user = &User{d}
-	return d.user
-}
-
-// Crash takes the disk away from its user. With lose, the power went: each write
-// that was not synced has happened, has not, or has in part.
-func (d *Disk) Crash(lose bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.user = nil
-	if d.stall != nil {
-		close(d.stall)
-		d.stall = nil
-	}
-	for _, name := range slices.Sorted(maps.Keys(d.files)) { // the same luck for the same seed
-		f := d.files[name]
-		if lose {
-			for _, w := range slices.Backward(f.pending) {
-				copy(f.data[w.off:], w.was)
-			}
-			for _, w := range f.pending {
-				switch d.rand.IntN(3) {
-				case 0:
-					copy(f.data[w.off:], w.now)
-				case 1:
-					copy(f.data[w.off:], w.now[:d.rand.IntN(len(w.now)+1)])
-				}
-			}
-		}
-		f.pending = nil
-	}
-}
-
-// Stall holds up all syncs until Resume or a crash.
-func (d *Disk) Stall() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.stall == nil {
-		d.stall = make(chan struct{})
-	}
-}
-
-// Resume ends a stall.
-func (d *Disk) Resume() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.stall != nil {
-		close(d.stall)
-		d.stall = nil
-	}
-}
-
-// SetLazy makes syncs of files do nothing from now on.
-func (d *Disk) SetLazy(lazy bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.lazy = lazy
-}
-
-// A User is a process that has the disk, until a crash.
-type User struct{ disk *Disk }
-
 var (
 	_ types.VFS       = (*User)(nil)
 	_ types.MetaStore = (*User)(nil)
 )
 
-// with runs f under the lock of the disk, if u still has it.
-func (u *User) with(f func(d *Disk) error) error {
-	u.disk.mu.Lock()
-	defer u.disk.mu.Unlock()
-	if u.disk.user != u {
-		return ErrCrashed
+// change runs f, which changes something, and the crash that may be due then.
+func (u *User) change(f func() error) error {
+	d := u.disk
+	d.mu.Lock()
+	err := f()
+	var then func()
+	if d.user == u && d.plan.after > 0 {
+		if d.plan.after--; d.plan.after == 0 {
+			then = d.plan.then
+			d.crash(d.plan.lose)
+		}
 	}
-	return f(u.disk)
+	d.mu.Unlock()
+	if then != nil {
+		then()
+	}
+	return err
 }
 
-// wait takes the time of a sync, and of a stall.
-func (u *User) wait() error {
-	time.Sleep(SyncTime)
-	for {
-		var stall chan struct{}
-		if err := u.with(func(d *Disk) error { stall = d.stall; return nil }); err != nil || stall == nil {
-			return err
-		}
-		<-stall
-	}
+// look runs f, which changes nothing.
+func (u *User) look(f func() error) error {
+	u.disk.mu.Lock()
+	defer u.disk.mu.Unlock()
+	return f()
 }
 
 // ListDir is part of types.VFS. There is one folder, whatever its name.
 func (u *User) ListDir(string) (names []string, err error) {
-	err = u.with(func(d *Disk) error {
-		names = slices.Sorted(maps.Keys(d.files))
+	err = u.look(func() error {
+		names = slices.Sorted(maps.Keys(u.files))
 		return nil
 	})
 	return names, err
@@ -162,11 +161,11 @@ func (u *User) ListDir(string) (names []string, err error) {
 
 // Create is part of types.VFS.
 func (u *User) Create(_, name string, size uint64) (types.WritableFile, error) {
-	err := u.with(func(d *Disk) error {
-		if d.files[name] != nil {
+	err := u.change(func() error {
+		if u.files[name] != nil {
 			return fmt.Errorf("create %s: %w", name, fs.ErrExist)
 		}
-		d.files[name] = &file{data: make([]byte, size)}
+		u.files[name] = &file{data: make([]byte, size)}
 		return nil
 	})
 	return u.open(name, err)
@@ -174,8 +173,8 @@ func (u *User) Create(_, name string, size uint64) (types.WritableFile, error) {
 
 // Delete is part of types.VFS.
 func (u *User) Delete(_, name string) error {
-	return u.with(func(d *Disk) error {
-		delete(d.files, name)
+	return u.change(func() error {
+		delete(u.files, name)
 		return nil
 	})
 }
@@ -191,8 +190,8 @@ func (u *User) open(name string, err error) (*handle, error) {
 		return nil, err
 	}
 	h := &handle{user: u}
-	err = u.with(func(d *Disk) error {
-		if h.file = d.files[name]; h.file == nil {
+	err = u.look(func() error {
+		if h.file = u.files[name]; h.file == nil {
 			return fmt.Errorf("open %s: %w", name, fs.ErrNotExist)
 		}
 		return nil
@@ -210,11 +209,11 @@ type handle struct {
 }
 
 func (h *handle) ReadAt(p []byte, off int64) (n int, err error) {
-	err = h.user.with(func(*Disk) error {
-		if off >= int64(len(h.file.data)) {
-			return io.EOF
+	err = h.user.look(func() error {
+		if off < int64(len(h.file.data)) {
+			n = copy(p, h.file.data[off:])
 		}
-		if n = copy(p, h.file.data[off:]); n < len(p) {
+		if n < len(p) {
 			return io.EOF
 		}
 		return nil
@@ -223,28 +222,22 @@ func (h *handle) ReadAt(p []byte, off int64) (n int, err error) {
 }
 
 func (h *handle) WriteAt(p []byte, off int64) (int, error) {
-	err := h.user.with(func(*Disk) error {
+	err := h.user.change(func() error {
 		f := h.file
 		if need := int(off) + len(p); need > len(f.data) {
 			f.data = append(f.data, make([]byte, need-len(f.data))...)
 		}
-		old := f.data[off : int(off)+len(p)]
-		f.pending = append(f.pending, write{off, bytes.Clone(old), bytes.Clone(p)})
-		copy(old, p)
+		there := f.data[off : int(off)+len(p)]
+		f.pending = append(f.pending, write{off, bytes.Clone(there), bytes.Clone(p)})
+		copy(there, p)
 		return nil
 	})
-	if err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	return len(p), err
 }
 
 func (h *handle) Sync() error {
-	if err := h.user.wait(); err != nil {
-		return err
-	}
-	return h.user.with(func(d *Disk) error {
-		if !d.lazy {
+	return h.user.change(func() error {
+		if !h.user.disk.lazy {
 			h.file.pending = nil
 		}
 		return nil
@@ -255,8 +248,8 @@ func (h *handle) Close() error { return nil }
 
 // Load is part of types.MetaStore.
 func (u *User) Load(string) (s types.PersistentState, err error) {
-	err = u.with(func(d *Disk) error {
-		s = d.state
+	err = u.look(func() error {
+		s = u.state
 		s.Segments = slices.Clone(s.Segments)
 		return nil
 	})
@@ -265,20 +258,17 @@ func (u *User) Load(string) (s types.PersistentState, err error) {
 
 // CommitState is part of types.MetaStore.
 func (u *User) CommitState(s types.PersistentState) error {
-	if err := u.wait(); err != nil {
-		return err
-	}
-	s.Segments = slices.Clone(s.Segments)
-	return u.with(func(d *Disk) error {
-		d.state = s
+	return u.change(func() error {
+		u.state = s
+		u.state.Segments = slices.Clone(s.Segments)
 		return nil
 	})
 }
 
 // GetStable is part of types.MetaStore.
 func (u *User) GetStable(key []byte) (value []byte, err error) {
-	err = u.with(func(d *Disk) error {
-		value = bytes.Clone(d.value[string(key)])
+	err = u.look(func() error {
+		value = bytes.Clone(u.value[string(key)])
 		return nil
 	})
 	return value, err
@@ -286,11 +276,8 @@ func (u *User) GetStable(key []byte) (value []byte, err error) {
 
 // SetStable is part of types.MetaStore.
 func (u *User) SetStable(key, value []byte) error {
-	if err := u.wait(); err != nil {
-		return err
-	}
-	return u.with(func(d *Disk) error {
-		d.value[string(key)] = bytes.Clone(value)
+	return u.change(func() error {
+		u.value[string(key)] = bytes.Clone(value)
 		return nil
 	})
 }

@@ -19,25 +19,16 @@ import (
 	"sync"
 	"time"
 
-	wal "github.com/hashicorp/raft-wal"
-	"github.com/hashicorp/raft-wal/segment"
-
 	"github.com/hashicorp/memberlist"
-	"github.com/hashicorp/raft"
 
 	"muster/boot"
 	"muster/config"
 	"muster/internal/log"
-	"muster/internal/memdisk"
 	"muster/internal/memnet"
-	"muster/quorum"
 )
 
 const (
 	httpPort = 8500
-	// segmentBytes is the size of a file of the Raft log: small, so that there
-	// are several soon.
-	segmentBytes = 64 << 10
 	// outside is the machine of those who ask the agents.
 	outside = "10.9.9.9"
 )
@@ -90,18 +81,26 @@ func (c *Cluster) Note(format string, args ...any) {
 type Agent struct {
 	Server bool
 
-	cluster   *Cluster
-	host      *memnet.Host
-	disk      *memdisk.Disk
-	snapshots raft.SnapshotStore
-	starts    int
-	client    *http.Client
+	cluster *Cluster
+	host    *memnet.Host
+	disk    *disk
+	starts  int
+	client  *http.Client
 
 	mu      sync.Mutex // guards the rest
 	name    string
 	ip      string
 	running *boot.Agent // nil: it does not
 	dir     string      // its data directory
+	left    time.Time   // when it last left the cluster
+}
+
+// LeftSince tells whether the node has left the cluster since t: its sessions
+// have ended then.
+func (a *Agent) LeftSince(t time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.left.After(t)
 }
 
 // Name is what the agent's node is called.
@@ -121,7 +120,7 @@ func (a *Agent) IP() string {
 // Add makes a machine without an agent that runs.
 func (c *Cluster) Add(name string, server bool, ip string) *Agent {
 	a := &Agent{name: name, Server: server, ip: ip, cluster: c, host: c.Net.Host(ip),
-		disk: memdisk.New(c.seed + uint64(len(c.agents))), snapshots: quorum.NewMemorySnapshots()}
+		disk: newDisk(c.seed + uint64(len(c.agents)))}
 	a.client = &http.Client{Transport: &http.Transport{
 		// Where the agent is now, whatever the request says.
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -157,8 +156,7 @@ func (a *Agent) Move(ip string) {
 // Replace puts a new machine without data in the place of one whose agent does
 // not run.
 func (a *Agent) Replace(name, ip string) {
-	a.disk = memdisk.New(a.cluster.seed + uint64(a.starts)<<8)
-	a.snapshots = quorum.NewMemorySnapshots()
+	a.disk = newDisk(a.cluster.seed + uint64(a.starts)<<8)
 	a.mu.Lock()
 	a.name, a.dir = name, ""
 	a.mu.Unlock()
@@ -245,15 +243,7 @@ func (a *Agent) world() boot.World {
 			return host.Dial(ctx, "tcp", address)
 		},
 		Gossip: func(bind netip.AddrPort) (memberlist.Transport, error) { return host.Gossip(int(bind.Port())) },
-		Storage: func() (*quorum.Storage, error) {
-			user := a.disk.Open()
-			log, err := wal.Open("wal", wal.WithMetaStore(user), wal.WithSegmentFiler(segment.NewFiler("wal", user)),
-				wal.WithSegmentSize(segmentBytes))
-			if err != nil {
-				return nil, err
-			}
-			return &quorum.Storage{Logs: log, Stable: log, Snapshots: a.snapshots, Closers: []func() error{log.Close}}, nil
-		},
+		Storage: a.disk.storage,
 	}
 }
 
@@ -285,6 +275,9 @@ func (a *Agent) Stop() {
 // Leave ends it after it has left the cluster.
 func (a *Agent) Leave() {
 	if r := a.take(); r != nil {
+		a.mu.Lock()
+		a.left = time.Now()
+		a.mu.Unlock()
 		if err := r.Leave(); err != nil {
 			a.cluster.Note("%s could not leave: %v", a.Name(), err)
 		}
@@ -296,17 +289,28 @@ func (a *Agent) Leave() {
 
 // Crash ends the agent without a word. With power, the machine's power went:
 // what it had not synced may be lost, and the others do not notice until it is
-// back; else the process was killed.
-func (a *Agent) Crash(power bool) {
+// back; else the process was killed. It happens in the middle of what it does:
+// in so many operations on its disk, at least 1, or 20 ms if it does nothing.
+func (a *Agent) Crash(power bool, after int) {
 	r := a.take()
 	if r == nil {
 		return
 	}
-	if power {
-		a.cluster.Net.Isolate(a.IP())
+	crashed := make(chan struct{})
+	a.disk.CrashAfter(after, power, func() {
+		if power {
+			a.cluster.Net.Isolate(a.IP())
+		}
+		a.host.Crash()
+		close(crashed)
+	})
+	select {
+	case <-crashed:
+	case <-time.After(20 * time.Millisecond):
+		for range after { // there is nothing to do
+			_ = a.disk.Open().SetStable([]byte("crash"), nil)
+		}
 	}
-	a.host.Crash()
-	a.disk.Crash(power)
 	a.mu.Lock()
 	dir := a.dir
 	a.dir = filepath.Join(a.cluster.dir, fmt.Sprintf("%s-%d-crashed", a.name, a.starts))

@@ -242,10 +242,11 @@ func (f *Faults) down(a *Agent, end func(), between func()) {
 }
 
 func (f *Faults) crash(a *Agent, power bool) {
+	after := 1 + f.rand.IntN(4)
 	f.Note("%s crashes, power %v", a.Name(), power)
 	f.down(a, func() {
 		f.apply(func() { f.dark[a] = power })
-		a.Crash(power)
+		a.Crash(power, after)
 	}, func() { f.apply(func() { delete(f.dark, a) }) })
 }
 

@@ -69,7 +69,7 @@ func TestForming(t *testing.T) {
 		t.Log("first write after", time.Since(began))
 		eventually(t, c.agents[1], "GET", "/v1/kv/a?raw", "", "200 1")
 		for _, a := range c.agents[:3] {
-			a.Crash(true)
+			a.Crash(true, 1)
 		}
 		for _, a := range c.agents[:3] {
 			c.Net.Rejoin(a.IP())

@@ -118,7 +118,9 @@ func (l *Locker) once(ctx context.Context) {
 			h.to = until
 		}
 	}
-	l.locks.add(h)
+	if !at.LeftSince(sent) {
+		l.locks.add(h)
+	}
 }
 
 // renew asks for more time. The answer is worth it from when it was asked for.
