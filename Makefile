@@ -4,6 +4,9 @@ GO      ?= go
 BIN     := bin/muster
 # How many scenarios with agents of their own run at a time.
 JOBS    ?= 2
+# How many seeds the simulation tries, and the first of them.
+SEEDS   ?= 200
+FIRST   ?= 1
 # How long each fuzz target runs.
 FUZZTIME ?= 10s
 # What "make bench" measures: names of scenarios, see "go run ./test/bench -list".
@@ -19,7 +22,7 @@ CONCURRENT := acl boot check dnsd gossip httpd leader local ops quorum relay rex
 RACE := $(foreach p,$(CONCURRENT),$(if $(wildcard $(p)/.),./$(p)/...))
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build test lint unit race conformance client fuzz bench cover clean check-go check-cc check-node ui ui-check ui-test ui-all
+.PHONY: help dev build test lint unit race sim soak mutants conformance client fuzz bench cover clean check-go check-cc check-node ui ui-check ui-test ui-all
 
 help: ## say what there is
 	@echo 'usage: make TARGET'
@@ -32,7 +35,7 @@ build: check-go ## build bin/muster
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o $(BIN) ./cmd/muster
 
-test: lint unit race conformance client ui-test ## everything that must be green before a change goes in
+test: lint unit race sim conformance client ui-test ## everything that must be green before a change goes in
 
 lint: check-go ## gofmt, go vet, staticcheck
 	@echo '== gofmt'
@@ -50,6 +53,22 @@ unit: check-go ## unit tests, the rules of the house among them
 race: check-go check-cc ## the packages with concurrency, under the race detector
 	@echo '== race detector'
 	@$(GO) test -race -timeout 5m $(RACE)
+
+sim: check-go ## whole agents under faults in virtual time: SEEDS (200), FIRST (1)
+	@echo '== simulation: $(SEEDS) seeds from $(FIRST)'
+	@mkdir -p bin/sim-failures
+	@$(GO) test -c -o bin/sim.test ./test/cluster
+	@for i in $$(seq 0 $$(($(JOBS) - 1))); do \
+	  (cd test/cluster && GOMAXPROCS=1 GOGC=300 ../../bin/sim.test -test.run '^TestSim$$' -test.timeout 100h \
+	    -seed $$(($(FIRST) + i)) -step $(JOBS) -seeds $$((($(SEEDS) + $(JOBS) - 1) / $(JOBS))) \
+	    -failures ../../bin/sim-failures) & pids="$$pids $$!"; \
+	done; failed=0; for p in $$pids; do wait $$p || failed=1; done; exit $$failed
+
+soak: ## the same for ten thousand seeds
+	@$(MAKE) --no-print-directory sim SEEDS=10000
+
+mutants: check-go ## put known bugs in: the simulation must find each
+	@$(GO) run ./test/cluster/mutants
 
 conformance: build ## replay what Consul answers (test/conformance/done.txt)
 	@echo '== conformance'

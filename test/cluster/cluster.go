@@ -242,7 +242,7 @@ func (a *Agent) world() boot.World {
 			defer cancel()
 			return host.Dial(ctx, "tcp", address)
 		},
-		Gossip: func(bind netip.AddrPort) (memberlist.Transport, error) { return host.Gossip(int(bind.Port())) },
+		Gossip:  func(bind netip.AddrPort) (memberlist.Transport, error) { return host.Gossip(int(bind.Port())) },
 		Storage: a.disk.storage,
 	}
 }

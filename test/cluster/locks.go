@@ -28,6 +28,9 @@ type Locks struct {
 type hold struct {
 	session  string
 	from, to time.Time
+	// free is the time before which nobody else may have the lock, because the
+	// session was ended while it held it; zero if it was not.
+	free time.Time
 }
 
 func (l *Locks) add(h hold) {
@@ -36,13 +39,17 @@ func (l *Locks) add(h hold) {
 	l.holds = append(l.holds, h)
 }
 
-// Check returns an error when two held the lock at the same time.
+// Check returns an error when two held the lock at the same time, or one had it
+// during a lock-delay.
 func (l *Locks) Check() error {
 	slices.SortFunc(l.holds, func(a, b hold) int { return a.from.Compare(b.from) })
 	for i := 1; i < len(l.holds); i++ {
 		a, b := l.holds[i-1], l.holds[i]
 		if a.session != b.session && b.from.Before(a.to) {
 			return fmt.Errorf("%s held the lock until %s, and %s from %s", a.session, a.to.Format(clock), b.session, b.from.Format(clock))
+		}
+		if b.from.Before(a.free) {
+			return fmt.Errorf("%s had the lock from %s, in the lock-delay of %s until %s", b.session, b.from.Format(clock), a.session, a.free.Format(clock))
 		}
 	}
 	return nil
@@ -78,8 +85,9 @@ func (l *Locker) Run(ctx context.Context) {
 func (l *Locker) once(ctx context.Context) {
 	at := l.c.agents[l.rand.IntN(len(l.c.agents))]
 	sent := time.Now()
-	r := ask(ctx, at, "PUT", "/v1/session/create", fmt.Sprintf(`{"TTL": %q, "LockDelay": "%ds", "NodeChecks": [], "Behavior": %q}`,
-		sessionTTL, l.rand.IntN(3), []string{"release", "delete"}[l.rand.IntN(2)]))
+	delay := time.Duration(l.rand.IntN(4)) * time.Second
+	r := ask(ctx, at, "PUT", "/v1/session/create", fmt.Sprintf(`{"TTL": %q, "LockDelay": %q, "NodeChecks": [], "Behavior": %q}`,
+		sessionTTL, delay, []string{"release", "delete"}[l.rand.IntN(2)]))
 	var made struct{ ID string }
 	if r == nil || r.Status != http.StatusOK || json.Unmarshal(r.Body, &made) != nil {
 		return
@@ -112,7 +120,9 @@ func (l *Locker) once(ctx context.Context) {
 		ask(ctx, at, "PUT", "/v1/kv/lock?release="+made.ID, "")
 		ask(ctx, at, "PUT", "/v1/session/destroy/"+made.ID, "")
 	case 1:
-		ask(ctx, at, "PUT", "/v1/session/destroy/"+made.ID, "")
+		if r := ask(ctx, at, "PUT", "/v1/session/destroy/"+made.ID, ""); r != nil && r.Status == http.StatusOK && h.to.Before(until) {
+			h.free = h.to.Add(delay)
+		}
 	default: // it is forgotten: until ends it
 		if h.to.Before(until) {
 			h.to = until
