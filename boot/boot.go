@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"muster/acl"
+	"muster/cache"
 	"muster/config"
 	"muster/dnsd"
 	"muster/gossip"
@@ -70,6 +71,7 @@ type Agent struct {
 	local          *local.Agent
 	rexec          *rexec.Runner // nil unless it is allowed
 	door           *httpd.Door
+	cache          *cache.Cache // nil on servers
 	dns            *dnsd.Server // nil where DNS is off
 	api            net.Addr     // where door listens first; nil where HTTP is off
 	watches        *watches.Watches

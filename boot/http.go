@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"muster/acl"
+	"muster/cache"
 	"muster/config"
 	"muster/httpd"
 	"muster/relay"
@@ -23,12 +24,24 @@ import (
 // answerBytes bounds the rendered answers that a door keeps.
 const answerBytes = 64 << 20
 
+// Bounds of what an agent without data keeps of the answers of servers.
+const (
+	cacheBytes    = 16 << 20
+	cacheFollowed = 1024 // questions, each with a blocking query at a server
+)
+
 func (a *Agent) startHTTP() error {
 	page, err := a.page()
 	if err != nil {
 		return err
 	}
+	if a.ops == nil {
+		a.cache = cache.New(cache.Config{Bytes: cacheBytes, Followed: cacheFollowed, Idle: httpd.CacheTTL})
+		a.cache.SetRate(a.cfg.HTTP.CacheFetchRate, a.cfg.HTTP.CacheFetchBurst)
+		a.onStop(a.cache.Close)
+	}
 	a.door = httpd.New(httpd.Config{
+		Cache: a.cache, UseCache: a.cfg.HTTP.UseCache,
 		Ops: a.ops, Relay: a.relay, Events: a.events, Agent: self{a}, Local: a.local,
 		LAN: a.lan, WAN: a.wan, Log: a.log, Meter: a.meter, ACL: acl.Open{}, Logger: a.log.Named("agent.http"),
 		Limits:   a.serverLimits(),

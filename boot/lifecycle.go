@@ -77,6 +77,9 @@ func (a *Agent) reload() error {
 	a.httpConns.Set(next.HTTP.MaxConnsPerClient)
 	a.rpcConns.Set(next.RPC.MaxConnsPerClient)
 	a.meter.SetFilter(metricFilter(next))
+	if a.cache != nil {
+		a.cache.SetRate(next.HTTP.CacheFetchRate, next.HTTP.CacheFetchBurst)
+	}
 	a.local.SetMeta(nodeMeta(next.Node.Meta))
 	a.local.SetDiscardOutput(next.Check.DiscardOutput)
 	for _, c := range config.Diff(a.config(), next) {

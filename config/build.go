@@ -202,6 +202,7 @@ func (b *builder) doors(c *Config) {
 	h.BlockEndpoints = b.list("http_config.block_endpoints")
 	h.AllowWriteFrom = b.networks("http_config.allow_write_http_from")
 	h.UseCache = b.flag("http_config.use_cache")
+	h.CacheFetchRate, h.CacheFetchBurst = b.rate("cache.entry_fetch_rate"), b.num("cache.entry_fetch_max_burst")
 	h.MaxHeaderBytes = b.num("http_config.max_header_bytes")
 	h.MaxConnsPerClient = b.num("limits.http_max_conns_per_client")
 	h.TLSHandshakeTimeout = b.span("limits.https_handshake_timeout")

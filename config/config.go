@@ -222,6 +222,8 @@ type HTTP struct {
 	BlockEndpoints      []string       // prefixes of paths that answer 403
 	AllowWriteFrom      []netip.Prefix // empty: everybody
 	UseCache            bool
+	CacheFetchRate      float64 // fetches of one cached answer per second
+	CacheFetchBurst     int     // and in a row
 	MaxHeaderBytes      int
 	MaxConnsPerClient   int // per address; <= 0: no limit
 	TLSHandshakeTimeout time.Duration

@@ -102,7 +102,6 @@ const (
 	noAuto     = "agents are not configured by servers yet"
 	noPeering  = "clusters do not peer yet"
 	noPilot    = "servers are not managed automatically yet"
-	noCache    = "agents keep no cache of answers yet"
 	noEntries  = "configuration entries are not there yet"
 	noCentral  = "definitions are not completed from configuration entries yet"
 	mootUpdate = "muster never asks for updates"

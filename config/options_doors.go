@@ -37,8 +37,8 @@ func httpOptions() []Option {
 		{Key: "discovery_max_stale", Type: Duration, Mark: Modern, Doc: "Above 0: catalog and health reads without a mode are stale, but not older than this."},
 		{Key: "default_query_time", Flag: "default-query-time", Type: Duration, Default: "300s", Mark: Modern, Doc: "Wait of a blocking query that names none."},
 		{Key: "max_query_time", Flag: "max-query-time", Type: Duration, Default: "600s", Mark: Modern, Doc: "Longest wait of a blocking query."},
-		{Key: "cache.entry_fetch_max_burst", Type: Int, Default: "2", Reload: true, Mark: Modern, Idle: noCache, Doc: "Fetches of one cached answer in a row."},
-		{Key: "cache.entry_fetch_rate", Type: Float, Default: "+Inf", Reload: true, Mark: Modern, Idle: noCache, Doc: "Fetches of one cached answer per second."},
+		{Key: "cache.entry_fetch_max_burst", Type: Int, Default: "2", Reload: true, Mark: Modern, Doc: "Background fetches of one cached answer in a row."},
+		{Key: "cache.entry_fetch_rate", Type: Float, Default: "+Inf", Reload: true, Mark: Modern, Doc: "Background fetches of one cached answer per second."},
 	}
 }
 

@@ -9,9 +9,9 @@ import (
 	"muster/model"
 )
 
-// cacheTTL is how long a question that was asked with ?cached counts as
-// cached, from when it was last asked.
-const cacheTTL = 10 * time.Minute
+// CacheTTL is how long a question that was asked with ?cached counts as
+// cached, or is followed, from when it was last asked.
+const CacheTTL = 10 * time.Minute
 
 // maxAsked bounds the questions that are remembered.
 const maxAsked = 4096
@@ -33,13 +33,13 @@ func (a *asked) before(key string, now time.Time) bool {
 		a.at = map[string]time.Time{}
 	}
 	a.at[key] = now
-	return ok && now.Sub(last) < cacheTTL
+	return ok && now.Sub(last) < CacheTTL
 }
 
 // noteCached writes X-Cache and Age for a request with ?cached. waited tells
 // that the answer is newer than the request.
 func (c *call) noteCached(waited bool) {
-	if !c.route.cached || !c.has("cached") {
+	if !c.route.cached || !c.has("cached") || !c.door.cfg.UseCache {
 		return
 	}
 	key := c.r.URL.Path
@@ -55,18 +55,38 @@ func (c *call) noteCached(waited bool) {
 	h["X-Cache"] = []string{"MISS"}
 }
 
-// checkCacheControl refuses a Cache-Control header that cannot be understood.
+// cacheControl is what a request says of the age of answers (RFC 9111, 5.2.1;
+// stale-if-error: RFC 5861).
+type cacheControl struct {
+	maxAge  time.Duration // below 0: none given
+	ifError time.Duration // below 0: none given
+	// must: an answer that is too old must not be given, whatever happens.
+	must bool
+}
+
+// checkCacheControl reads Cache-Control, and refuses one that cannot be
+// understood.
 func (c *call) checkCacheControl() error {
+	c.control = cacheControl{maxAge: -1, ifError: -1}
 	v := c.r.Header.Get("Cache-Control")
-	if v == "" || !c.has("cached") {
+	if v == "" || !c.route.cached {
 		return nil
 	}
 	for _, directive := range strings.Split(v, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-		switch strings.ToLower(name) {
+		name = strings.ToLower(name)
+		switch name {
+		case "must-revalidate":
+			c.control.must = true
 		case "max-age", "stale-if-error":
-			if _, err := strconv.ParseUint(value, 10, 32); err != nil {
+			n, err := strconv.ParseUint(value, 10, 32)
+			if err != nil && c.has("cached") {
 				return model.Errorf(model.BadRequest, "Invalid Cache-Control header.")
+			}
+			if age := time.Duration(n) * time.Second; name == "max-age" {
+				c.control.maxAge = age
+			} else {
+				c.control.ifError = age
 			}
 		}
 	}

@@ -34,6 +34,9 @@ type call struct {
 	wrote bool
 	// forwarded requests come from another agent.
 	forwarded bool
+	control   cacheControl
+	// staleByConfig: the request itself does not say that it may be stale.
+	staleByConfig bool
 	// raw is the body as decode read it.
 	raw []byte
 }
@@ -74,6 +77,9 @@ func (c *call) token() string {
 // parseQuery reads the parameters that all questions have in common.
 func (c *call) parseQuery() error {
 	c.q.Token = c.token()
+	if err := c.checkCacheControl(); err != nil {
+		return err
+	}
 	if len(c.query) == 0 {
 		return c.parseMode() // the configuration may set another than the default
 	}
@@ -92,9 +98,6 @@ func (c *call) parseQuery() error {
 		c.q.Wait = d
 	}
 	if err := c.parseMode(); err != nil {
-		return err
-	}
-	if err := c.checkCacheControl(); err != nil {
 		return err
 	}
 	c.q.Filter = c.param("filter")
@@ -162,6 +165,7 @@ func (c *call) parseMode() error {
 		c.q.Mode = ops.Consistent
 	case c.route.discovery && c.door.cfg.DiscoveryMaxStale > 0 && !c.has("leader"):
 		c.q.Mode, c.q.MaxStale = ops.Stale, c.door.cfg.DiscoveryMaxStale
+		c.staleByConfig = true
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"muster/acl"
+	"muster/cache"
 	"muster/gossip"
 	"muster/internal/log"
 	"muster/internal/meter"
@@ -46,7 +47,11 @@ type Config struct {
 	// Pretty makes all JSON readable for people.
 	Pretty bool
 	// CacheBytes bounds the rendered answers that are kept.
-	CacheBytes        int
+	CacheBytes int
+	// Cache keeps what servers answered; nil on an agent that is one.
+	Cache *cache.Cache
+	// UseCache lets ?cached be answered from what is kept.
+	UseCache          bool
 	DiscoveryMaxStale time.Duration
 	ResponseHeaders   map[string]string
 	BlockEndpoints    []string
@@ -188,6 +193,9 @@ func (c *call) serve() error {
 	if err := c.refuseTenancy(); err != nil {
 		return err
 	}
+	if kept, err := c.fromCache(); kept || err != nil {
+		return err
+	}
 	if passed, err := c.pass(c.r, c.datacenter()); passed || err != nil {
 		return err
 	}
@@ -201,13 +209,18 @@ func (c *call) pass(r *http.Request, datacenter string) (passed bool, err error)
 		return false, nil
 	}
 	c.askToTranslate(&need)
+	c.passStale(r)
+	w, remember := c.spare(&need)
 	if c.q.Near == model.NearIP || c.route.runsQueries {
 		r.Header.Set(HeaderCaller, c.callerIP())
 	}
 	if c.q.Token != "" && r.Header.Get("X-Consul-Token") == "" {
 		r.Header.Set("X-Consul-Token", c.q.Token)
 	}
-	passed, err = c.door.cfg.Relay.Pass(c.w, r, need)
+	passed, err = c.door.cfg.Relay.Pass(w, r, need)
+	if answered := remember(err); answered {
+		return true, nil
+	}
 	c.wrote = c.wrote || (passed && err == nil)
 	return passed, err
 }

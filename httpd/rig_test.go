@@ -44,7 +44,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	cfg := Config{
 		ACL: acl.Open{}, Agent: r.agent, Logger: hclog.NewNullLogger(), Relay: relay.New(relay.Config{Datacenter: "dc1", Cluster: r.cluster, Hold: time.Second,
 			Servers: func(string) ([]string, bool) { return nil, false }}),
-		NodeName: "s1", Datacenter: "dc1", CacheBytes: 1 << 20, DefaultToken: func() string { return "" },
+		NodeName: "s1", Datacenter: "dc1", CacheBytes: 1 << 20, UseCache: true, DefaultToken: func() string { return "" },
 	}
 	for _, f := range change {
 		f(&cfg)

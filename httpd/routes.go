@@ -41,13 +41,15 @@ func catalogRoutes() []route {
 	read := func(path string, about acl.Resource, handle func(*call) error) route {
 		return route{method: "GET", path: path, place: relay.Server, rule: filtered(about), handle: handle, blocking: true, discovery: true, cached: true}
 	}
+	service := read("/v1/catalog/service/", acl.Service, (*call).catalogService)
+	service.spare = true
 	return []route{
 		{method: "PUT", path: "/v1/catalog/register", place: relay.Leader, rule: must(acl.Node, acl.Write), handle: (*call).catalogRegister},
 		{method: "PUT", path: "/v1/catalog/deregister", place: relay.Leader, rule: must(acl.Node, acl.Write), handle: (*call).catalogDeregister},
 		{method: "GET", path: "/v1/catalog/datacenters", place: relay.Server, rule: public, handle: (*call).catalogDatacenters},
 		read("/v1/catalog/nodes", acl.Node, (*call).catalogNodes),
 		read("/v1/catalog/services", acl.Service, (*call).catalogServices),
-		read("/v1/catalog/service/", acl.Service, (*call).catalogService),
+		service,
 		read("/v1/catalog/node/", acl.Service, (*call).catalogNode),
 		read("/v1/catalog/node-services/", acl.Service, (*call).catalogNodeServices),
 	}
@@ -57,11 +59,13 @@ func healthRoutes() []route {
 	read := func(path string, handle func(*call) error) route {
 		return route{method: "GET", path: path, place: relay.Server, rule: filtered(acl.Service), handle: handle, blocking: true, discovery: true, cached: true}
 	}
+	service := read("/v1/health/service/", (*call).healthService)
+	service.spare = true
 	return []route{
 		read("/v1/health/node/", (*call).healthNode),
 		read("/v1/health/checks/", (*call).healthChecks),
 		read("/v1/health/state/", (*call).healthState),
-		read("/v1/health/service/", (*call).healthService),
+		service,
 	}
 }
 

@@ -31,6 +31,8 @@ type route struct {
 	discovery bool
 	// cached routes tell with ?cached whether they were asked before.
 	cached bool
+	// spare: what was answered last is given while no server can be reached.
+	spare bool
 	// runsQueries: the answer may depend on the address of who asks.
 	runsQueries bool
 	// took measures the route's requests, wherever they run. See decorated.

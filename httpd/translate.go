@@ -12,9 +12,13 @@ const HeaderTranslate = "X-Muster-Translate"
 
 // askToTranslate marks a request that goes to another datacenter.
 func (c *call) askToTranslate(need *relay.Need) {
-	if c.door.cfg.TranslateWAN && need.Datacenter != "" && need.Datacenter != c.door.cfg.Datacenter {
+	if c.wantsTranslation(*need) {
 		c.r.Header.Set(HeaderTranslate, "1")
 	}
+}
+
+func (c *call) wantsTranslation(need relay.Need) bool {
+	return c.door.cfg.TranslateWAN && need.Datacenter != "" && need.Datacenter != c.door.cfg.Datacenter
 }
 
 // translates tells whether addresses are to be those for callers from afar.
