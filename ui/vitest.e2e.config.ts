@@ -10,6 +10,5 @@ export default defineConfig({
     hookTimeout: 60_000,
     fileParallelism: false,
     maxWorkers: 1,
-    isolate: false,
   },
 })

@@ -1,17 +1,73 @@
+import type { Check, Member } from '../api/types.ts'
+import { type Change, checkChanges, memberChanges, mostChanges } from '../lib/journal.ts'
 import { app, useLive } from './app.svelte.ts'
-import type { Check } from '../api/types.ts'
+import { features } from './features.svelte.ts'
+import { router } from './router.svelte.ts'
+import { token } from './token.svelte.ts'
 
-/** What the whole page watches all the time: the checks that do not pass. */
+/** What the whole page watches all the time, in the datacenter that is shown. */
 class Watching {
+  /** The checks that do not pass; undefined before the first answer. */
   failing = $state.raw<Check[] | undefined>()
+  /** The agents of the agent's own datacenter. */
+  members = $state.raw<Member[] | undefined>()
+  /** The leader's address, "" without one. */
+  leader = $state<string | undefined>()
+  /** What changed since the page was opened, newest first. */
+  changes = $state.raw<Change[]>([])
+  since = $state(Date.now())
+
+  /** Begins anew: another datacenter, or other eyes. */
+  reset(): void {
+    this.failing = this.members = this.leader = undefined
+    this.changes = []
+    this.since = Date.now()
+  }
+
+  sawChecks(list: Check[]): void {
+    this.add(this.failing ? checkChanges(this.failing, list, Date.now()) : [])
+    this.failing = list
+  }
+
+  sawMembers(list: Member[]): void {
+    this.add(this.members ? memberChanges(this.members, list, Date.now()) : [])
+    this.members = list
+  }
+
+  sawLeader(address: string): void {
+    if (this.leader !== undefined && this.leader !== address) this.add([{ kind: 'leader', at: Date.now(), to: address }])
+    this.leader = address
+  }
+
+  private add(changes: Change[]): void {
+    if (changes.length) this.changes = [...changes.reverse(), ...this.changes].slice(0, mostChanges)
+  }
 }
 
 export const watching = new Watching()
 
 /** Begins to watch; called while the page is made. */
 export function startWatching(): void {
+  const known = $derived(app.datacenters.length > 0)
+  const who = $derived(`${router.route.dc} ${token.value}`)
+  $effect.pre(() => {
+    void who
+    watching.reset()
+  })
   useLive<Check[]>(
-    () => (app.datacenters.length ? { path: '/v1/health/state/any', query: { filter: 'Status != "passing"' } } : undefined),
-    (data) => (watching.failing = data ?? []),
+    () => (known ? { path: '/v1/health/state/any', query: { filter: 'Status != "passing"' } } : undefined),
+    (data) => watching.sawChecks(data ?? []),
   )
+  useLive<Member[]>(
+    () => (known && app.elsewhere === '' ? { path: '/v1/agent/members', every: 5_000 } : undefined),
+    (data) => watching.sawMembers(data ?? []),
+    app.agent,
+  )
+  $effect(() => {
+    void who
+    if (!known) return
+    const stopper = new AbortController()
+    void features.look(app.client, stopper.signal)
+    return () => stopper.abort()
+  })
 }

@@ -95,7 +95,7 @@ export const zh: Messages = {
     before: '当前存储', after: '你的修改', reviewTitle: '即将发生的变化', same: '值没有变化。', flagsChange: (a, b) => `Flags：${a} → ${b}`,
     conflict: '这个键已被他人修改', conflictText: '在你编辑期间它被修改了，你的内容尚未写入。请比较之后再决定。', theirs: '现在存储的内容', takeTheirs: '采用已存储的内容', overwrite: '用我的内容覆盖', keepEditing: '继续编辑',
     conflictGone: '在你编辑期间它被删除了。', changedNow: '刚刚有人修改了这个键。', goneNow: '刚刚有人删除了这个键。', compare: '比较', reload: '载入',
-    exists: '这个键已经存在。', badKey: '键不能为空，也不能以斜杠开头或结尾。', badFlags: 'Flags 应为 0 到 18446744073709551615 之间的整数。', badBase64: '不是有效的 Base64。', badHex: '不是有效的十六进制：每个字节两位。',
+    exists: '这个键已经存在。', badKey: '键不能为空，不能以斜杠开头或结尾，也不能出现连续的斜杠。', badFlags: 'Flags 应为 0 到 18446744073709551615 之间的整数。', badBase64: '不是有效的 Base64。', badHex: '不是有效的十六进制：每个字节两位。',
     invalid: (language) => `不是有效的 ${language}`, valid: (language) => `有效的 ${language}`, line: (line, text) => `第 ${line} 行：${text}`, tooLarge: (max) => `超过 ${max.toLocaleString('zh-CN')} 字节，这是代理默认接受的上限。`,
     locked: '已加锁', lockedBy: (session, node) => `由 ${node} 上的会话 ${session} 持有`, endSession: '结束会话', deleteTitle: '删除这个键？', deleteText: (key) => `${key} 会立即被删除，对所有人生效。`,
     deleteFolderTitle: '删除整个目录？', deleteFolderText: (folder, count) => `${folder} 及其中全部内容（${n(count, '个键')}）都会被删除，对所有人生效，无法撤销。`, typeToConfirm: (text) => `输入 ${text} 以确认`,
