@@ -104,12 +104,12 @@ test('an event is fired, and seen at once', async () => {
 })
 
 test('sessions are listed and searched', async () => {
-  await put('/v1/session/create', { Name: 'one' })
-  await put('/v1/session/create', { Name: 'two' })
+  await put('/v1/session/create', { Name: 'alpha' })
+  await put('/v1/session/create', { Name: 'beta' })
   const page = await open('dc1/sessions')
-  await row(page, 'Sessions', 'one').waitFor()
-  await page.getByLabel('Search').fill('name:two')
-  await row(page, 'Sessions', 'one').waitFor({ state: 'detached' })
+  await row(page, 'Sessions', 'alpha').waitFor()
+  await page.getByLabel('Search').fill('name:beta')
+  await row(page, 'Sessions', 'alpha').waitFor({ state: 'detached' })
 })
 
 test('the overview says whether all is well, and what has changed', async () => {

@@ -28,7 +28,7 @@ export const en = {
     clear: 'Clear', show: 'Show', hide: 'Hide', confirm: 'Confirm', more: (c: number) => `+${c}`,
   },
   state: {
-    loading: 'Loading…', nothing: 'Nothing here', noMatch: 'Nothing matches this search', clearSearch: 'Clear the search',
+    comma: ', ', loading: 'Loading…', nothing: 'Nothing here', noMatch: 'Nothing matches this search', clearSearch: 'Clear the search',
     lost: 'There is no such page', toStart: 'To the overview', updated: (time: string) => `As of ${time}`,
   },
   trouble: {

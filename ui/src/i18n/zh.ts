@@ -29,7 +29,7 @@ export const zh: Messages = {
     clear: '清除', show: '显示', hide: '隐藏', confirm: '确认', more: (c) => `+${c}`,
   },
   state: {
-    loading: '正在加载…', nothing: '这里什么都没有', noMatch: '没有符合条件的结果', clearSearch: '清除搜索条件',
+    comma: '，', loading: '正在加载…', nothing: '这里什么都没有', noMatch: '没有符合条件的结果', clearSearch: '清除搜索条件',
     lost: '页面不存在', toStart: '回到总览', updated: (time) => `更新于 ${time}`,
   },
   trouble: {
