@@ -119,6 +119,7 @@ func summarize(v *state.Version, datacenter, expr string) ([]*ServiceSummary, er
 	if err != nil {
 		return nil, err
 	}
+	tallies := map[string]*nodeTally{}
 	next := 0
 	for i, s := range instances {
 		if next == len(matching) || matching[next] != s {
@@ -131,13 +132,17 @@ func summarize(v *state.Version, datacenter, expr string) ([]*ServiceSummary, er
 			byName[s.Service] = sum
 			list = append(list, sum)
 		}
-		sum.add(v, nodes[i], s)
+		node := nodes[i].Node
+		if tallies[node] == nil {
+			tallies[node] = newNodeTally(v, node)
+		}
+		sum.add(nodes[i], s, tallies[node])
 	}
 	slices.SortFunc(list, func(a, b *ServiceSummary) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
 }
 
-func (sum *ServiceSummary) add(v *state.Version, n *model.Node, s *model.NodeService) {
+func (sum *ServiceSummary) add(n *model.Node, s *model.NodeService, t *nodeTally) {
 	sum.InstanceCount++
 	if !slices.Contains(sum.Nodes, n.Node) {
 		sum.Nodes = append(sum.Nodes, n.Node)
@@ -150,14 +155,56 @@ func (sum *ServiceSummary) add(v *state.Version, n *model.Node, s *model.NodeSer
 	if src := s.Meta[externalSource]; src != "" && !slices.Contains(sum.ExternalSources, src) {
 		sum.ExternalSources = append(sum.ExternalSources, src)
 	}
-	for _, c := range v.ChecksOf(n.Node, s.ID) {
-		switch c.Status {
-		case model.HealthPassing:
-			sum.ChecksPassing++
-		case model.HealthWarning:
-			sum.ChecksWarning++
-		default:
-			sum.ChecksCritical++
+	t.addTo(sum, s.ID)
+}
+
+// tally counts checks by their status.
+type tally struct{ passing, warning, critical int }
+
+func (t *tally) count(status string) {
+	switch status {
+	case model.HealthPassing:
+		t.passing++
+	case model.HealthWarning:
+		t.warning++
+	default:
+		t.critical++
+	}
+}
+
+// nodeTally counts the checks of one node, once for all instances on it: to read
+// those of each instance would go over all of the node's every time.
+type nodeTally struct {
+	own       tally
+	instances map[string]*tally // by service ID in lower case, as IDs are compared
+}
+
+func newNodeTally(v *state.Version, node string) *nodeTally {
+	t := &nodeTally{instances: map[string]*tally{}}
+	_, checks := v.NodeChecks(node)
+	for _, c := range checks {
+		if c.ServiceID == "" {
+			t.own.count(c.Status)
+			continue
 		}
+		id := strings.ToLower(c.ServiceID)
+		if t.instances[id] == nil {
+			t.instances[id] = &tally{}
+		}
+		t.instances[id].count(c.Status)
+	}
+	return t
+}
+
+// addTo adds the checks of an instance, and those of its node.
+func (t *nodeTally) addTo(sum *ServiceSummary, serviceID string) {
+	counts := []tally{t.own}
+	if of := t.instances[strings.ToLower(serviceID)]; of != nil {
+		counts = append(counts, *of)
+	}
+	for _, c := range counts {
+		sum.ChecksPassing += c.passing
+		sum.ChecksWarning += c.warning
+		sum.ChecksCritical += c.critical
 	}
 }
