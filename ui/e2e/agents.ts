@@ -79,10 +79,13 @@ export class Agent {
 
 interface Ports { http: number; dns: number; lan: number; wan: number; server: number }
 
+/** A page that is not in the binary yet. */
+const page = process.env.MUSTER_UI_DIR ? ['-ui-dir', process.env.MUSTER_UI_DIR] : []
+
 /** An agent in development mode. */
 export async function devAgent(name = 'dev', more: string[] = []): Promise<Agent> {
   const ports = await freePorts()
-  return new Agent(name, ports, ['-dev', '-node', name, ...portArgs(ports), ...more])
+  return new Agent(name, ports, ['-dev', '-node', name, ...page, ...portArgs(ports), ...more])
 }
 
 /** Servers that form a cluster of their own. */
@@ -93,7 +96,7 @@ export async function servers(count: number): Promise<Agent[]> {
     const ports = await freePorts()
     first ??= ports
     const dir = mkdtempSync(join(tmpdir(), 'muster-ui-'))
-    list.push(new Agent(`s${i}`, ports, ['-server', '-ui', '-node', `s${i}`, '-bind', '127.0.0.1', '-data-dir', dir,
+    list.push(new Agent(`s${i}`, ports, ['-server', '-ui', ...page, '-node', `s${i}`, '-bind', '127.0.0.1', '-data-dir', dir,
       '-bootstrap-expect', String(count), '-retry-join', `127.0.0.1:${first.lan}`, '-retry-interval', '1s', ...portArgs(ports)], dir))
   }
   for (const agent of list) agent.start()

@@ -32,7 +32,7 @@ test('the overview shows the servers, their leader and the agents', async () => 
 test('round-trip times as a picture, from a chosen node', { timeout: 60_000 }, async () => {
   await until('coordinates are known', async () => (await all[0]!.get<unknown[]>('/v1/coordinate/nodes')).length >= 3, 45_000)
   const page = await open('dc1/nodes?view=rtt', { url: first() })
-  await page.getByLabel('From').selectOption('s2')
+  await page.getByRole('combobox', { name: 'From' }).selectOption('s2')
   await page.getByText('Round-trip times from s2').first().waitFor()
   await page.getByRole('img', { name: /nodes? between/ }).waitFor()
   await row(page, 'Round-trip times from s2', 's1').getByText(/s$/).waitFor()

@@ -26,7 +26,7 @@ test.each(['light', 'dark'] as const)('everybody can use every page: WCAG 2.2 AA
   const bad: string[] = []
   for (const place of places) {
     await page.goto(new URL(`/ui/${place}`, page.url()).href)
-    await page.locator('main h1, main h2, main p').first().waitFor()
+    await page.locator('main :is(h1, h2, p):visible').first().waitFor()
     if (place.endsWith('edit')) await page.locator('[data-editor=ready]').waitFor()
     await page.evaluate(axe)
     const found = await page.evaluate(async () => {
@@ -42,7 +42,7 @@ test.each([[360, 740], [2560, 1440]])('nothing sticks out at %d pixels', { timeo
   const page = await open('dc1/overview', { viewport: { width, height } })
   for (const place of places) {
     await page.goto(new URL(`/ui/${place}`, page.url()).href)
-    await page.locator('main h1, main h2, main p').first().waitFor()
+    await page.locator('main :is(h1, h2, p):visible').first().waitFor()
     const wide = await page.evaluate(() => [...document.querySelectorAll('main, .column, .shell')].filter((el) => el.scrollWidth > el.clientWidth + 1).map((el) => `${el.className} ${el.scrollWidth} > ${el.clientWidth}`))
     expect(wide, place).toEqual([])
   }
