@@ -92,16 +92,21 @@ func appendFrame(b []byte, kind byte, call uint64, payload ...byte) []byte {
 	return append(b, payload...)
 }
 
-// frameReader reads frames into a buffer of its own, which holds as much as
-// comes at once while frames are small.
+// frameReader reads frames into a buffer of its own. The buffer grows while what
+// comes at once fills it: a server has thousands of links that are mostly idle,
+// and a few busy ones.
 type frameReader struct {
-	r   io.Reader
-	buf []byte
-	got []byte // part of buf that was read and not handed out
+	r    io.Reader
+	buf  []byte
+	got  []byte // part of buf that was read and not handed out
+	want int    // length of the next buffer
 }
 
-// readAhead is what is read at once at most, unless a frame is larger.
-const readAhead = 16 << 10
+// What is read at once, at first and at most, unless a frame is larger.
+const (
+	leastAhead = 1 << 10
+	readAhead  = 16 << 10
+)
 
 var errTooLong = errors.New("frame is longer than its kind may be")
 
@@ -148,11 +153,10 @@ func (r *frameReader) fill(n int) error {
 	if len(r.got) >= n {
 		return nil
 	}
+	r.want = max(r.want, leastAhead)
 	switch {
-	case n > len(r.buf):
-		r.buf = append(make([]byte, 0, n), r.got...)[:n]
-	case len(r.got) == 0 && len(r.buf) > 4*readAhead || r.buf == nil:
-		r.buf = append(make([]byte, 0, max(n, readAhead)), r.got...)[:max(n, readAhead)]
+	case n > len(r.buf), len(r.buf) < r.want, len(r.got) == 0 && len(r.buf) > 4*readAhead:
+		r.buf = append(make([]byte, 0, max(n, r.want)), r.got...)[:max(n, r.want)]
 	default:
 		copy(r.buf, r.got)
 	}
@@ -166,6 +170,9 @@ func (r *frameReader) fill(n int) error {
 			}
 			return err
 		}
+	}
+	if have == len(r.buf) {
+		r.want = min(2*len(r.buf), readAhead)
 	}
 	r.got = r.buf[:have]
 	return nil

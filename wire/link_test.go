@@ -425,6 +425,43 @@ func FuzzLink(f *testing.F) {
 	})
 }
 
+// A link that little comes on keeps little memory, and a busy one reads much at
+// once.
+func TestReadAhead(t *testing.T) {
+	small := appendFrame(nil, kindBody, 1, make([]byte, 100)...)
+	large := appendFrame(nil, kindBody, 1, make([]byte, maxChunk)...)
+	read := func(stream []byte, atOnce int) (frames int, r *frameReader) {
+		source := bytes.NewReader(stream)
+		r = &frameReader{r: readerFunc(func(p []byte) (int, error) { return source.Read(p[:min(len(p), atOnce)]) })}
+		for {
+			if f, err := r.next(); err == io.EOF {
+				return frames, r
+			} else if err != nil || f.kind != kindBody {
+				t.Fatal(f, err)
+			}
+			frames++
+		}
+	}
+	for _, c := range []struct {
+		stream      []byte
+		atOnce      int
+		frames, buf int
+	}{
+		{bytes.Repeat(small, 1000), len(small), 1000, leastAhead},
+		{bytes.Repeat(small, 1000), 1, 1000, leastAhead},
+		{bytes.Repeat(small, 1000), 1 << 20, 1000, readAhead},
+		{append(bytes.Repeat(small, 10), bytes.Repeat(large, 3)...), 1 << 20, 13, 4 * readAhead},
+	} {
+		if n, r := read(c.stream, c.atOnce); n != c.frames || len(r.buf) > c.buf {
+			t.Errorf("%d bytes at once: %d frames of %d, a buffer of %d", c.atOnce, n, c.frames, len(r.buf))
+		}
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 // What is read as a head is written the same way.
 func FuzzHeads(f *testing.F) {
 	f.Add(string(appendRequestHead(nil, &Request{Method: "GET", URI: "/", Header: http.Header{"A": {"1", "2"}, "B": {"3"}}}, -1, time.Minute)))
