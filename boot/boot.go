@@ -225,8 +225,9 @@ func (a *Agent) startLeader() error {
 	logger := a.log.Named("agent.leader")
 	sessions := leader.NewSessions(a.quorum, a.store, logger)
 	catalog := leader.NewMembers(a.quorum, a.store, a.lan, a.cfg.Datacenter, logger)
+	pilot := a.newAutopilot()
 	a.ops = ops.New(ops.Config{
-		Store: a.store, Log: measure(reads{a.quorum, a.relay}, a.meter), Members: a.quorum, Snapshots: a.quorum, ACL: acl.Open{}, Datacenter: a.cfg.Datacenter,
+		Store: a.store, Log: measure(reads{a.quorum, a.relay}, a.meter), Members: a.quorum, Snapshots: a.quorum, Autopilot: pilot, ACL: acl.Open{}, Datacenter: a.cfg.Datacenter,
 		Limits: ops.Limits{
 			KVValue: a.cfg.Limits.KVMaxValueSize, TxnBody: max(a.cfg.Limits.TxnMaxReqLen, a.cfg.Limits.KVMaxValueSize),
 			SessionTTL: a.cfg.SessionTTLMin, QueryTime: a.cfg.HTTP.DefaultQueryTime, MaxQueryTime: a.cfg.HTTP.MaxQueryTime,
@@ -240,8 +241,8 @@ func (a *Agent) startLeader() error {
 	tombstones := leader.NewTombstones(a.quorum, a.store, logger)
 	tombstones.Measure(a.meter)
 	a.meter.Watch("session_ttl.active", func() float64 { return float64(sessions.Active()) })
-	peers := leader.NewServers(a.quorum, a.lan, a.id, logger)
-	l := leader.Start(a.quorum, logger, catalog, peers, sessions, tombstones)
+	peers := leader.NewServers(a.quorum, a.lan, a.vouch, a.id, logger)
+	l := leader.Start(a.quorum, logger, catalog, peers, pilot, sessions, tombstones)
 	a.leader = l
 	a.onStop(l.Close)
 	a.membersChanged = func() {

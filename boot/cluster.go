@@ -25,6 +25,7 @@ import (
 // startWire opens the port between agents, on a server, and the way to those
 // of others.
 func (a *Agent) startWire() error {
+	a.inbound.id = a.id
 	a.client = wire.NewClient(a.world.Dial, a.dialTLS)
 	a.onStop(a.client.Close)
 	if !a.cfg.Server {
@@ -67,11 +68,16 @@ func (p addresses) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
 
 // inbound answers other agents. It exists before the rooms that can.
 type inbound struct {
+	id    string // of this agent
 	door  atomic.Pointer[http.Handler]
 	ready atomic.Pointer[quorum.Quorum]
 }
 
 func (i *inbound) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == vitalsPath {
+		i.serveVitals(w)
+		return
+	}
 	if h := i.door.Load(); h != nil {
 		(*h).ServeHTTP(w, r)
 		return
@@ -191,12 +197,15 @@ func (a *Agent) tryForm(ctx context.Context) (state string, err error) {
 		if s.Bootstrap {
 			return "waiting to be taken in by " + m.Name, nil
 		}
-		if s.Expect != a.cfg.BootstrapExpect {
+		if s.Expect != a.cfg.BootstrapExpect && !s.ReadReplica {
 			return "", fmt.Errorf("server %s expects %d servers, this one %d: set bootstrap_expect alike", m.Name, s.Expect, a.cfg.BootstrapExpect)
+		}
+		if s.ReadReplica {
+			continue
 		}
 		servers = append(servers, quorum.Server{ID: m.ID(), Address: m.ServerAddr(), Voter: true})
 	}
-	if a.cfg.BootstrapExpect == 0 {
+	if a.cfg.BootstrapExpect == 0 || a.cfg.ReadReplica {
 		return "waiting to be taken in", nil
 	}
 	if len(servers) < a.cfg.BootstrapExpect {

@@ -81,7 +81,7 @@ func (a *Agent) poolConfig(p *config.Pool, wan bool) gossip.Config {
 	}
 	if a.cfg.Server {
 		c.Server = &gossip.Server{Port: int(a.cfg.RPC.Advertise.Port()), WANPort: int(a.cfg.Gossip.WAN.Advertise.Port()),
-			Bootstrap: a.cfg.Bootstrap, Expect: a.cfg.BootstrapExpect}
+			Bootstrap: a.cfg.Bootstrap, Expect: a.cfg.BootstrapExpect, ReadReplica: a.cfg.ReadReplica}
 	}
 	return c
 }

@@ -303,7 +303,7 @@ func TestServersOverTLS(t *testing.T) {
 	ask(t, socket, "GET", "/v1/kv/k?raw", "", is("v"))
 	ask(t, socket, "PUT", "/v1/kv/k2", "v2", is("true"))
 	ask(t, socket, "GET", "/v1/kv/k2?raw&consistent", "", is("v2"))
-	ask(t, socket, "GET", "/v1/operator/raft/configuration", "", func(s string) bool { return strings.Count(s, `"Voter":true`) == 2 })
+	ask(t, socket, "GET", "/v1/operator/raft/configuration", "", func(s string) bool { return strings.Count(strings.ReplaceAll(s, " ", ""), `"Voter":true`) == 2 })
 }
 
 // startOnFreePort starts a server whose port others can be told. Somebody may

@@ -67,6 +67,7 @@ func (b *builder) build() (*Config, error) {
 func (b *builder) identity(c *Config) {
 	c.Server = b.flag("server")
 	c.Bootstrap = b.flag("bootstrap")
+	c.ReadReplica = b.flag("read_replica")
 	c.BootstrapExpect = b.num("bootstrap_expect")
 	c.Datacenter = strings.ToLower(b.text("datacenter"))
 	c.PrimaryDatacenter = strings.ToLower(b.textOr("primary_datacenter", c.Datacenter))

@@ -21,6 +21,7 @@ import (
 type Config struct {
 	Dev             bool // one server in memory that elects itself; nothing is kept on disk
 	Server          bool
+	ReadReplica     bool   // this server never votes
 	Bootstrap       bool   // this server may elect itself; bootstrap_expect = 1 is turned into it
 	BootstrapExpect int    // servers to wait for before the first election, 0 or at least 2
 	Datacenter      string // lower case

@@ -274,7 +274,7 @@ func TestWarnings(t *testing.T) {
 			`"audit" is a Consul Enterprise configuration and will have no effect`,
 			`"cloud" is a Consul Enterprise configuration and will have no effect`,
 			`"segment" is a Consul Enterprise configuration and will have no effect`}},
-		{`non_voting_server = true`, []string{`"read_replica" is a Consul Enterprise configuration and will have no effect`}},
+		{`server = true non_voting_server = true`, nil},
 		{`service { name = "a" namespace = "n" }`, []string{`"service[0].namespace" is a Consul Enterprise configuration and will have no effect`}},
 		{`acl_enforce_version_8 = true`, []string{`config key "acl_enforce_version_8" is deprecated and should be removed`}},
 		{`check_reap_interval = "1s"`, []string{`"check_reap_interval" cannot be configured and will have no effect`}},

@@ -101,7 +101,6 @@ const (
 	noFixed    = "the value is fixed"
 	noAuto     = "agents are not configured by servers yet"
 	noPeering  = "clusters do not peer yet"
-	noPilot    = "servers are not managed automatically yet"
 	noEntries  = "configuration entries are not there yet"
 	noCentral  = "definitions are not completed from configuration entries yet"
 	mootUpdate = "muster never asks for updates"

@@ -16,7 +16,7 @@ func clusterOptions() []Option {
 		{Key: "reconnect_timeout", Type: Duration, Default: "72h", Name: "ReconnectTimeoutLAN", Doc: "Failed members are forgotten after this; at least 8h."},
 		{Key: "reconnect_timeout_wan", Type: Duration, Default: "72h", Name: "ReconnectTimeoutWAN", Doc: "Failed servers of other datacenters are forgotten after this; at least 8h."},
 		{Key: "advertise_reconnect_timeout", Type: Duration, Mark: Modern, Doc: "How soon others may forget this client when it fails; 0: as they are configured."},
-		{Key: "server_rejoin_age_max", Type: Duration, Default: "168h", Mark: Newer, Idle: "a server starts with its data however old", Doc: "A server away longer than this does not start with its old data; at least 6h."},
+		{Key: "server_rejoin_age_max", Type: Duration, Default: "168h", Mark: Newer, Doc: "A server away longer than this does not start with its old data; at least 6h."},
 		{Key: "performance.raft_multiplier", Type: Int, Default: "5", Dev: "1", Name: "RaftMultiplier", Doc: "Multiplies the timeouts of elections (1 s heartbeat and election, 0.5 s lease); 1 to 10."},
 		{Key: "performance.leave_drain_time", Type: Duration, Default: "5s", Name: "LeaveDrainTime", Doc: "How long a leaving server goes on answering."},
 		{Key: "performance.rpc_hold_timeout", Type: Duration, Default: "7s", Name: "RPCHoldTimeout", Doc: "How long a request waits for a leader."},
@@ -36,11 +36,13 @@ func clusterOptions() []Option {
 		{Key: "rpc.enable_streaming", Type: Bool, Default: "true", Mark: Modern, Moot: mootStream, Name: "RPCConfig.EnableStreaming", Doc: "Servers push changes of health to clients."},
 		{Key: "use_streaming_backend", Type: Bool, Default: "true", Mark: Modern, Moot: mootStream, Doc: "Clients let servers push changes of health."},
 		{Key: "protocol", Flag: "protocol", Type: Int, Default: "2", Name: "RPCProtocol", Doc: "Version of the protocol between agents: 2 or 3."},
-		{Key: "autopilot.cleanup_dead_servers", Type: Bool, Default: "true", Mark: Modern, Idle: noPilot, Doc: "Remove failed servers when new ones have come."},
-		{Key: "autopilot.last_contact_threshold", Type: Duration, Default: "200ms", Mark: Modern, Idle: noPilot, Doc: "A server that has not heard the leader for longer is unhealthy."},
-		{Key: "autopilot.max_trailing_logs", Type: Int, Default: "250", Mark: Modern, Idle: noPilot, Doc: "A server that is further behind is unhealthy."},
-		{Key: "autopilot.min_quorum", Type: Int, Mark: Modern, Idle: noPilot, Doc: "Fewer servers than this are never left by clean-up."},
-		{Key: "autopilot.server_stabilization_time", Type: Duration, Default: "10s", Mark: Modern, Idle: noPilot, Doc: "How long a new server must be healthy before it votes."},
+		{Key: "read_replica", Flag: "read-replica", Type: Bool, Mark: Modern, Doc: "This server follows and answers reads, and never votes."},
+		{Key: "non_voting_server", Flag: "non-voting-server", Type: Bool, Mark: Modern, For: "read_replica", Doc: "Old spelling of read_replica."},
+		{Key: "autopilot.cleanup_dead_servers", Type: Bool, Default: "true", Mark: Modern, Doc: "Take dead servers out of Raft, if a majority stays; for a cluster without a configuration of autopilot yet."},
+		{Key: "autopilot.last_contact_threshold", Type: Duration, Default: "200ms", Mark: Modern, Doc: "A server that has not heard the leader for longer is unhealthy."},
+		{Key: "autopilot.max_trailing_logs", Type: Int, Default: "250", Mark: Modern, Doc: "A server that is further behind is unhealthy."},
+		{Key: "autopilot.min_quorum", Type: Int, Mark: Modern, Doc: "Fewer servers than this are never left by clean-up."},
+		{Key: "autopilot.server_stabilization_time", Type: Duration, Default: "10s", Mark: Modern, Doc: "How long a new server must be healthy before it votes."},
 	}
 }
 

@@ -27,8 +27,6 @@ func enterpriseOptions() []Option {
 				{Key: "rpc_listener", Type: Bool, Name: "RPCListener", Doc: "Listen for requests on this address too."},
 			}
 		}},
-		{Key: "read_replica", Flag: "read-replica", Type: Bool, Doc: "This server does not vote."},
-		{Key: "non_voting_server", Flag: "non-voting-server", Type: Bool, For: "read_replica", Doc: "Old spelling of read_replica."},
 		{Key: "snapshot_agent", Type: Any, Doc: "Regular snapshots."},
 		{Key: "audit.enabled", Type: Bool, Doc: "Keep an audit log."},
 		{Key: "audit.sink", Type: Named, Doc: "Where the audit log goes, by name.", Fields: auditFields},

@@ -56,6 +56,8 @@ func TestContradictions(t *testing.T) {
 		{`raft_protocol = 2`, "raft_protocol version 2 is not supported by this version of Consul"},
 		{`performance { raft_multiplier = 0 }`, "performance.raft_multiplier cannot be 0. Must be between 1 and 10"},
 		{`performance { raft_multiplier = 11 }`, "performance.raft_multiplier cannot be 11. Must be between 1 and 10"},
+		{`read_replica = true`, "'read_replica = true' requires 'server = true'"},
+		{`server = true bootstrap_expect = 1 read_replica = true`, "'read_replica = true' and 'bootstrap = true' are mutually exclusive: a server without a vote cannot begin a cluster"},
 		{`autopilot { max_trailing_logs = -1 }`, "autopilot.max_trailing_logs cannot be -1. Must be greater than or equal to zero"},
 		{`raft_trailing_logs = -1`, "raft_trailing_logs cannot be -1. Must be greater than or equal to zero"},
 		{`raft_logstore { wal { segment_size_mb = 0 } }`, "raft_logstore.wal.segment_size_mb cannot be 0. Must be between 1 and 1024"},

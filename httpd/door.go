@@ -205,6 +205,9 @@ func (c *call) serve() error {
 // pass hands the request on, unless it is to be answered here.
 func (c *call) pass(r *http.Request, datacenter string) (passed bool, err error) {
 	need := relay.Need{Place: c.route.place, Datacenter: datacenter, Write: r.Method != http.MethodGet, Stream: c.route.stream}
+	if c.route.stale && c.q.Mode == ops.Stale {
+		need.Place = relay.Server
+	}
 	if c.door.cfg.Relay.Here(need) {
 		return false, nil
 	}

@@ -10,9 +10,14 @@ import (
 
 func operatorRoutes() []route {
 	return []route{
-		{method: "GET", path: "/v1/operator/raft/configuration", place: relay.Server, rule: must(acl.Operator, acl.Read), handle: (*call).raftConfiguration},
+		{method: "GET", path: "/v1/operator/raft/configuration", place: relay.Leader, rule: must(acl.Operator, acl.Read), handle: (*call).raftConfiguration, stale: true},
 		{method: "DELETE", path: "/v1/operator/raft/peer", place: relay.Leader, rule: must(acl.Operator, acl.Write), handle: (*call).raftRemove},
 		{method: "POST", path: "/v1/operator/raft/transfer-leader", place: relay.Leader, rule: must(acl.Operator, acl.Write), handle: (*call).raftTransfer},
+		{method: "GET", path: "/v1/operator/autopilot/configuration", place: relay.Leader, rule: must(acl.Operator, acl.Read), handle: (*call).autopilotConfig, stale: true},
+		{method: "PUT", path: "/v1/operator/autopilot/configuration", place: relay.Leader, rule: must(acl.Operator, acl.Write), handle: (*call).autopilotSetConfig},
+		{method: "GET", path: "/v1/operator/autopilot/health", place: relay.Leader, rule: must(acl.Operator, acl.Read), handle: (*call).autopilotHealth},
+		{method: "GET", path: "/v1/operator/autopilot/state", place: relay.Leader, rule: must(acl.Operator, acl.Read), handle: (*call).autopilotState},
+		{method: "GET", path: "/v1/operator/usage", place: relay.Server, rule: must(acl.Operator, acl.Read), handle: (*call).usage},
 		{method: "GET", path: "/v1/snapshot", place: relay.Leader, rule: must(acl.ACL, acl.Write), handle: (*call).snapshotSave, stream: true},
 		{method: "PUT", path: "/v1/snapshot", place: relay.Leader, rule: must(acl.ACL, acl.Write), handle: (*call).snapshotRestore, stream: true},
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"muster/acl"
 	"muster/model"
@@ -173,6 +174,11 @@ var examples = slices.Concat([]example{
 	refused("GET /v1/operator/raft/configuration", "", "", "operator:read", opstest.ServerAddress),
 	refused("DELETE /v1/operator/raft/peer", "/v1/operator/raft/peer?id="+opstest.ServerID, "", "operator:write", ""),
 	refused("POST /v1/operator/raft/transfer-leader", "", "", "operator:write", "true"),
+	{route: "GET /v1/operator/autopilot/configuration", asks: "operator:read", shows: `"LastContactThreshold":"200ms"`},
+	refused("PUT /v1/operator/autopilot/configuration", "", `{"MinQuorum":3}`, "operator:write", "true"),
+	{route: "GET /v1/operator/autopilot/health", asks: "operator:read", status: 429, shows: `{"Healthy":false,"FailureTolerance":0,"Servers":[]}`},
+	refused("GET /v1/operator/autopilot/state", "", "", "operator:read", `"Servers":{}`),
+	refused("GET /v1/operator/usage", "", "", "operator:read", `"dc1":{"Nodes":1,"Services":1,`),
 	refused("GET /v1/operator/keyring", "", "", "keyring:read", gossipKey),
 	badKey("POST"), badKey("PUT"), badKey("DELETE"),
 	refused("GET /v1/snapshot", "", "", "acl:write", "\x1f\x8b"),
@@ -268,6 +274,7 @@ func newWalk(t *testing.T, rt route) *walk {
 		})}))
 	k.register("n1", "web", "web1")
 	k.put("app/a", "secret")
+	k.log.Apply(t, model.CmdAutopilot, &model.AutopilotCommand{Config: model.AutopilotConfig{LastContactThreshold: 200 * time.Millisecond}})
 	k.log.Apply(t, model.CmdSession, &model.SessionCommand{Op: model.SessionCreate,
 		Session: model.Session{ID: sessionID, Node: "n1", Behavior: model.SessionsRelease}})
 	k.log.Apply(t, model.CmdQuery, &model.QueryCommand{Op: model.QueryCreate,

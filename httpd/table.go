@@ -26,6 +26,8 @@ type route struct {
 	stream bool
 	// blocking routes tell an index even when they fail.
 	blocking bool
+	// stale: what is the leader's to answer, any server may with ?stale.
+	stale bool
 	// discovery routes tell their consistency, and are stale by default where
 	// the configuration says so.
 	discovery bool

@@ -1,10 +1,13 @@
 package leader
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -112,27 +115,40 @@ func (m *memberTerm) reconcile(ctx context.Context) bool {
 		known[name], m.seen[name] = true, true
 	}
 	forgotten := m.forgotten(known)
-	failed := make([]bool, len(members)+len(forgotten))
-	each(len(failed), func(i int) {
-		var name string
-		var err error
-		if i < len(members) {
-			name, err = members[i].Name, m.member(ctx, &members[i])
-		} else {
-			name = forgotten[i-len(members)].Node
-			err = m.remove(ctx, forgotten[i-len(members)])
-		}
+	// Who is gone comes first: one that is alive may have his ID.
+	slices.SortStableFunc(members, func(a, b gossip.Member) int { return cmp.Compare(goneFirst(a.Status), goneFirst(b.Status)) })
+	gone := 0
+	for gone < len(members) && goneFirst(members[gone].Status) == 0 {
+		gone++
+	}
+	var failed atomic.Bool
+	bring := func(name string, err error) {
 		if err != nil && ctx.Err() == nil {
 			m.logger.Error("could not bring a member into the catalog", "member", name, "error", err)
-			failed[i] = !errors.Is(err, errTaken) // that is for people to solve
-		}
-	})
-	for _, f := range failed {
-		if f {
-			return false
+			if !errors.Is(err, errTaken) { // that is for people to solve
+				failed.Store(true)
+			}
 		}
 	}
-	return true
+	each(gone+len(forgotten), func(i int) {
+		if i < gone {
+			bring(members[i].Name, m.member(ctx, &members[i]))
+		} else {
+			n := forgotten[i-gone]
+			bring(n.Node, m.remove(ctx, n))
+		}
+	})
+	here := members[gone:]
+	each(len(here), func(i int) { bring(here[i].Name, m.member(ctx, &here[i])) })
+	return !failed.Load()
+}
+
+// goneFirst is 0 for members that failed or left, and 1 for the others.
+func goneFirst(s gossip.Status) int {
+	if s == gossip.StatusFailed || s == gossip.StatusLeft {
+		return 0
+	}
+	return 1
 }
 
 // member brings one member into the catalog.

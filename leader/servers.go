@@ -2,6 +2,7 @@ package leader
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -21,21 +22,32 @@ type Peers interface {
 	RemoveServer(id string) error
 }
 
+// vouchTimeout bounds the question to a server who it is.
+const vouchTimeout = 3 * time.Second
+
+// Vouch makes sure that a member is the server that it says it is: at its
+// address somebody must prove to be a server of this datacenter, where TLS is to
+// prove that, and have the member's ID. Without that anybody who may gossip could
+// count for a majority.
+type Vouch func(ctx context.Context, m *gossip.Member) error
+
 // Servers keeps the servers that agree in step with the gossip pool: a server
-// that joins is taken in, one that leaves is taken out, one that comes back
-// with another address is known by its ID. One that failed stays: it may come
-// back, and a majority must not shrink because of a partition.
+// that joins is taken in, without a vote, which Autopilot gives it when it is
+// stable; one that leaves is taken out, one that comes back with another address
+// is known by its ID. One that failed stays, until Autopilot takes it for dead:
+// it may come back, and a majority must not shrink because of a partition.
 type Servers struct {
 	peers   Peers
 	pool    Pool
+	vouch   Vouch
 	own     string // ID of this server
 	logger  hclog.Logger
 	changed chan struct{} // holds a value when a member changed
 }
 
 // NewServers makes the duty.
-func NewServers(peers Peers, pool Pool, own string, logger hclog.Logger) *Servers {
-	return &Servers{peers, pool, own, logger, make(chan struct{}, 1)}
+func NewServers(peers Peers, pool Pool, vouch Vouch, own string, logger hclog.Logger) *Servers {
+	return &Servers{peers, pool, vouch, own, logger, make(chan struct{}, 1)}
 }
 
 // Changed tells the duty to look at the members again. It does not wait.
@@ -83,7 +95,7 @@ func (s *Servers) reconcile(ctx context.Context) bool {
 		}
 		switch m.Status {
 		case gossip.StatusAlive:
-			err = s.takeIn(m, servers, members)
+			err = s.takeIn(ctx, m, servers, members)
 		case gossip.StatusLeft:
 			err = s.takeOut(m, servers)
 		default:
@@ -97,17 +109,24 @@ func (s *Servers) reconcile(ctx context.Context) bool {
 	return done
 }
 
-// takeIn has a server that is alive agree with the others.
-func (s *Servers) takeIn(m *gossip.Member, servers []quorum.Server, members []gossip.Member) error {
+// takeIn has a server that is alive follow the others.
+func (s *Servers) takeIn(ctx context.Context, m *gossip.Member, servers []quorum.Server, members []gossip.Member) error {
 	server, _ := m.Server()
+	voter := false
 	for _, have := range servers {
 		if have.ID == m.ID() && have.Address == m.ServerAddr() {
 			return nil
 		}
+		voter = voter || (have.ID == m.ID() && have.Voter)
 	}
 	if server.Bootstrap && s.bootstraps(members) {
 		s.logger.Error("two servers have begun a cluster, each its own: restart one without bootstrap and its data", "server", m.Name)
 		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, vouchTimeout)
+	defer cancel()
+	if err := s.vouch(ctx, m); err != nil {
+		return fmt.Errorf("it is not taken in: %w", err)
 	}
 	for _, have := range servers {
 		if have.Address == m.ServerAddr() && have.ID != m.ID() && have.ID != s.own {
@@ -118,10 +137,10 @@ func (s *Servers) takeIn(m *gossip.Member, servers []quorum.Server, members []go
 		}
 	}
 	s.logger.Info("taking a server in", "server", m.Name, "address", m.ServerAddr())
-	if server.ReadReplica {
-		return s.peers.AddNonVoter(m.ID(), m.ServerAddr())
+	if voter { // it keeps its vote at its new address
+		return s.peers.AddVoter(m.ID(), m.ServerAddr())
 	}
-	return s.peers.AddVoter(m.ID(), m.ServerAddr())
+	return s.peers.AddNonVoter(m.ID(), m.ServerAddr())
 }
 
 // bootstraps tells whether this server began its cluster alone.

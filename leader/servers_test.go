@@ -1,6 +1,7 @@
 package leader
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -61,9 +62,10 @@ func (p *fakePeers) RemoveServer(id string) error { return p.change("remove "+id
 // serverBench is a leader with the ID "own" that takes servers in and out.
 type serverBench struct {
 	*fakePeers
-	t    *testing.T
-	pool *fakePool
-	duty *Servers
+	rogue string // ID of a member that cannot prove to be a server
+	t     *testing.T
+	pool  *fakePool
+	duty  *Servers
 }
 
 func newServerBench(t *testing.T, tags ...string) *serverBench {
@@ -71,10 +73,19 @@ func newServerBench(t *testing.T, tags ...string) *serverBench {
 		servers: []quorum.Server{{ID: "own", Address: "10.0.0.1:8300", Voter: true}},
 	}}
 	b.pool.set(server("self", "own", "10.0.0.1", tags...))
-	b.duty = NewServers(b.fakePeers, b.pool, "own", hclog.NewNullLogger())
+	b.duty = NewServers(b.fakePeers, b.pool, b.vouch, "own", hclog.NewNullLogger())
 	newLog().begin(t, b.duty)
 	synctest.Wait()
 	return b
+}
+
+func (b *serverBench) vouch(_ context.Context, m *gossip.Member) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if m.ID() == b.rogue {
+		return errors.New("no certificate of a server")
+	}
+	return nil
 }
 
 func server(name, id, addr string, tags ...string) gossip.Member {
@@ -114,10 +125,15 @@ func TestServersComeAndGo(t *testing.T) {
 		noID, noPort := server("s4", "", "10.0.0.4"), server("s5", "id5", "10.0.0.5")
 		delete(noPort.Tags, "port")
 		all := []gossip.Member{s2, s3, member("client", idA, "10.0.0.9"), noID, noPort}
-		b.hear(all, "voter id2 10.0.0.2:8300", "nonvoter id3 10.0.0.3:8300")
+		b.hear(all, "nonvoter id2 10.0.0.2:8300", "nonvoter id3 10.0.0.3:8300")
 		b.hear(all)
 		b.hear([]gossip.Member{with(s2, gossip.StatusFailed), with(s3, gossip.StatusLeaving)})
-		b.hear([]gossip.Member{server("s2", "id2", "10.0.0.22")}, "voter id2 10.0.0.22:8300")
+		b.hear([]gossip.Member{server("s2", "id2", "10.0.0.21")}, "nonvoter id2 10.0.0.21:8300")
+		if err := b.AddVoter("id2", "10.0.0.21:8300"); err != nil {
+			t.Fatal(err)
+		}
+		b.expect("voter id2 10.0.0.21:8300")
+		b.hear([]gossip.Member{server("s2", "id2", "10.0.0.22")}, "voter id2 10.0.0.22:8300") // it keeps its vote
 		b.hear([]gossip.Member{with(s3, gossip.StatusLeft)}, "remove id3")
 		b.hear([]gossip.Member{with(s3, gossip.StatusLeft)})
 		b.hear([]gossip.Member{with(b.pool.Members()[0], gossip.StatusLeft)}) // this server itself
@@ -128,8 +144,8 @@ func TestServersComeAndGo(t *testing.T) {
 func TestServerWithNewData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newServerBench(t)
-		b.hear([]gossip.Member{server("s2", "id2", "10.0.0.2")}, "voter id2 10.0.0.2:8300")
-		b.hear([]gossip.Member{server("s2", "new", "10.0.0.2")}, "remove id2", "voter new 10.0.0.2:8300")
+		b.hear([]gossip.Member{server("s2", "id2", "10.0.0.2")}, "nonvoter id2 10.0.0.2:8300")
+		b.hear([]gossip.Member{server("s2", "new", "10.0.0.2")}, "remove id2", "nonvoter new 10.0.0.2:8300")
 	})
 }
 
@@ -137,11 +153,11 @@ func TestTwoClusters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newServerBench(t, "bootstrap")
 		b.hear([]gossip.Member{server("s2", "id2", "10.0.0.2", "bootstrap")})
-		b.hear([]gossip.Member{server("s2", "id2", "10.0.0.2")}, "voter id2 10.0.0.2:8300")
+		b.hear([]gossip.Member{server("s2", "id2", "10.0.0.2")}, "nonvoter id2 10.0.0.2:8300")
 	})
 	synctest.Test(t, func(t *testing.T) { // whoever bootstrapped and lost the lead is one of us
 		b := newServerBench(t)
-		b.hear([]gossip.Member{server("s2", "id2", "10.0.0.2", "bootstrap")}, "voter id2 10.0.0.2:8300")
+		b.hear([]gossip.Member{server("s2", "id2", "10.0.0.2", "bootstrap")}, "nonvoter id2 10.0.0.2:8300")
 	})
 }
 
@@ -155,9 +171,28 @@ func TestServersAreTriedAgain(t *testing.T) {
 		time.Sleep(retryServers)
 		b.expect()
 		time.Sleep(retryServers)
-		b.expect("voter id2 10.0.0.2:8300")
+		b.expect("nonvoter id2 10.0.0.2:8300")
 		b.pool.set(server("s3", "id3", "10.0.0.3")) // nobody tells
 		time.Sleep(reconcileEvery)
-		b.expect("voter id3 10.0.0.3:8300")
+		b.expect("nonvoter id3 10.0.0.3:8300")
+	})
+}
+
+// TestRogueServer: who says that he is a server, and cannot prove it, is not
+// let in, and keeps nobody else out.
+func TestRogueServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newServerBench(t)
+		b.mu.Lock()
+		b.rogue = "id2"
+		b.mu.Unlock()
+		b.hear([]gossip.Member{server("s2", "id2", "10.0.0.2"), server("s3", "id3", "10.0.0.3")}, "nonvoter id3 10.0.0.3:8300")
+		time.Sleep(2 * reconcileEvery)
+		b.expect()
+		b.mu.Lock()
+		b.rogue = ""
+		b.mu.Unlock()
+		time.Sleep(retryServers)
+		b.expect("nonvoter id2 10.0.0.2:8300")
 	})
 }

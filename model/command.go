@@ -15,6 +15,7 @@ const (
 	CmdCoordinates CommandType = 6
 	CmdQuery       CommandType = 7
 	CmdTxn         CommandType = 8
+	CmdAutopilot   CommandType = 9
 	// CmdIndex appears only in snapshots: the index of a table.
 	CmdIndex CommandType = 16
 )

@@ -14,7 +14,9 @@ type RaftServer struct {
 	Leader          bool
 	ProtocolVersion string
 	Voter           bool
-	LastIndex       uint64 `json:",omitempty"`
+	// LastIndex is that of its log when the leader last asked; only the leader
+	// knows it.
+	LastIndex uint64 `json:",omitempty"`
 }
 
 // RaftConfiguration is the list of servers that agree.
@@ -37,13 +39,17 @@ func (o *Ops) RaftConfiguration(token string) (*RaftConfiguration, error) {
 	}
 	conf := &RaftConfiguration{Servers: []RaftServer{}, Index: index}
 	v := o.store.Current()
+	last := map[string]uint64{}
+	for _, s := range o.autopilot.Health().Servers {
+		last[s.ID] = s.LastIndex
+	}
 	for _, s := range servers {
 		node := "(unknown)"
 		if n := v.Node(s.ID); n != nil {
 			node = n.Node
 		}
 		conf.Servers = append(conf.Servers, RaftServer{ID: s.ID, Node: node, Address: s.Address, Leader: s.Leader,
-			ProtocolVersion: raftProtocol, Voter: s.Voter})
+			ProtocolVersion: raftProtocol, Voter: s.Voter, LastIndex: last[s.ID]})
 	}
 	return conf, nil
 }

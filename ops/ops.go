@@ -54,6 +54,7 @@ type Ops struct {
 	elsewhere  Elsewhere
 	shuffle    func(n int, swap func(i, j int))
 	templates  compiledQueries
+	autopilot  Autopilot
 }
 
 // Config is what Ops are made of.
@@ -74,13 +75,15 @@ type Config struct {
 	Elsewhere Elsewhere
 	// Shuffle puts n items into a random order; nil leaves them as they are.
 	Shuffle func(n int, swap func(i, j int))
+	// Autopilot knows how the servers are.
+	Autopilot Autopilot
 }
 
 // New makes the operations.
 func New(c Config) *Ops {
 	o := &Ops{store: c.Store, log: c.Log, acl: c.ACL, datacenter: c.Datacenter, limits: c.Limits,
 		members: c.Members, snapshots: c.Snapshots,
-		jitter: c.Jitter, renewed: c.Renewed, elsewhere: c.Elsewhere, shuffle: c.Shuffle, lockDelays: newLockDelays()}
+		jitter: c.Jitter, renewed: c.Renewed, autopilot: c.Autopilot, elsewhere: c.Elsewhere, shuffle: c.Shuffle, lockDelays: newLockDelays()}
 	if o.shuffle == nil {
 		o.shuffle = func(int, func(i, j int)) {}
 	}

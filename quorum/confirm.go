@@ -122,23 +122,7 @@ func (q *Quorum) ask() error {
 // heartbeat sends the other voters what Raft sends them from time to time. The
 // transport tells the lease of the answers.
 func (q *Quorum) heartbeat(term uint64) {
-	c := &q.confirm
 	for _, to := range q.lease.peers() {
-		c.mu.Lock()
-		busy := c.flying[to.ID]
-		c.flying[to.ID] = true
-		c.mu.Unlock()
-		if busy {
-			continue
-		}
-		q.wg.Go(func() {
-			// Raft logs the errors that it gets itself.
-			_ = q.transport.AppendEntries(to.ID, to.Address,
-				&raft.AppendEntriesRequest{RPCHeader: q.transport.header(), Term: term},
-				&raft.AppendEntriesResponse{})
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			delete(c.flying, to.ID)
-		})
+		q.beat(to, term, func() {})
 	}
 }

@@ -60,10 +60,12 @@ func (q *Quorum) LastContact() time.Duration {
 	}
 	last := q.raft.LastContact()
 	if last.IsZero() {
-		return 1<<63 - 1
+		return never
 	}
 	return time.Since(last)
 }
+
+const never = time.Duration(1<<63 - 1)
 
 // AppliedIndex is the index of the last entry that the state machine has taken
 // in, be it from the log or within a snapshot.

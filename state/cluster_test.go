@@ -37,6 +37,8 @@ func commandType(c any) model.CommandType {
 		return model.CmdTombstone
 	case *model.CoordinatesCommand:
 		return model.CmdCoordinates
+	case *model.AutopilotCommand:
+		return model.CmdAutopilot
 	case *model.Txn:
 		return model.CmdTxn
 	case *model.QueryCommand:

@@ -22,6 +22,7 @@ func seedCommands(f *testing.F) [][]byte {
 		&model.KVCommand{Op: model.KVDeleteTree},
 		&model.SessionCommand{Op: model.SessionCreate, Session: model.Session{ID: "x1", Node: "n1", NodeChecks: []string{model.SerfHealthID}}},
 		&model.SessionCommand{Op: model.SessionDestroy, Session: model.Session{ID: "x1"}},
+		&model.AutopilotCommand{Config: model.AutopilotConfig{MinQuorum: 3}},
 		&model.TombstoneCommand{ReapIndex: 100},
 		&model.CoordinatesCommand{Updates: []model.Coordinate{{Node: "n1", Coord: &model.Vector{Vec: []float64{1}}}}},
 		&model.QueryCommand{Op: model.QueryCreate, Query: model.PreparedQuery{ID: "q1", Name: "a", Session: "x1", Service: model.QueryService{Service: "web"}}},

@@ -212,7 +212,7 @@ func (d drawn) GoString() string { return d.text }
 func drawEntry(t *rapid.T) drawn {
 	var typ model.CommandType
 	var command any
-	switch rapid.IntRange(0, 14).Draw(t, "command") {
+	switch rapid.IntRange(0, 15).Draw(t, "command") {
 	case 0:
 		garbage := rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "garbage")
 		return drawn{garbage, fmt.Sprintf("garbage %x", garbage)}
@@ -230,6 +230,9 @@ func drawEntry(t *rapid.T) drawn {
 		typ, command = model.CmdTxn, drawTxn(t)
 	case 10, 11:
 		typ, command = model.CmdQuery, drawQueryCommand(t)
+	case 15:
+		typ, command = model.CmdAutopilot, &model.AutopilotCommand{CAS: rapid.Bool().Draw(t, "cas"), Config: model.AutopilotConfig{
+			MinQuorum: uint(rapid.IntRange(0, 2).Draw(t, "quorum")), RaftIndex: model.RaftIndex{ModifyIndex: drawIndex(t)}}}
 	default:
 		typ, command = model.CmdKV, drawKV(t)
 	}

@@ -68,6 +68,9 @@ func (s *Snapshot) Persist(w io.Writer) error {
 	s.v.tombstones.scan("", func(k string, v uint64) bool {
 		return out.record(model.CmdTombstone, &model.KVPair{Key: k, RaftIndex: model.RaftIndex{ModifyIndex: v}})
 	})
+	if c := s.v.autopilot; c != nil {
+		out.record(model.CmdAutopilot, c)
+	}
 	s.v.foreign.scan("", func(_ string, r foreignRecord) bool { return out.raw(r) })
 	s.v.indexes.scan("", func(k string, v uint64) bool { return out.record(model.CmdIndex, indexRecord{k, v}) })
 	if out.err == nil {
@@ -215,6 +218,8 @@ func (tx *txn) readRecord(t model.CommandType, data []byte) (known bool, err err
 		return true, decodeThen(data, tx.restoreCoordinates)
 	case model.CmdQuery:
 		return true, decodeThen(data, tx.restoreQuery)
+	case model.CmdAutopilot:
+		return true, decodeThen(data, tx.restoreAutopilot)
 	case model.CmdIndex:
 		return true, decodeThen(data, func(r *indexRecord) { tx.indexes.mut(tx.gen).Set(r.Key, r.Value) })
 	}

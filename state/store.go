@@ -53,6 +53,7 @@ type Version struct {
 	templates   table[*model.PreparedQuery] // folded name, of which others are prefixes
 	querySess   table[*model.PreparedQuery] // session ID, ID
 	indexes     table[uint64]
+	autopilot   *model.AutopilotConfig // never changed in place; nil: none yet
 	// foreign are records of a restored snapshot that muster keeps but does
 	// not act on, by their order in it.
 	foreign table[foreignRecord]
@@ -253,6 +254,8 @@ func (tx *txn) apply(e Entry) any {
 		return run(body, e.Index, tx.applyCoordinates)
 	case model.CmdQuery:
 		return run(body, e.Index, tx.applyQuery)
+	case model.CmdAutopilot:
+		return run(body, e.Index, tx.applyAutopilot)
 	case model.CmdTxn:
 		return run(body, e.Index, tx.applyTxn)
 	default:

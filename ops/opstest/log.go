@@ -34,12 +34,14 @@ type Log struct {
 	propose     func() error
 	servers     []quorum.Server
 	transferred []string
+	health      ops.AutopilotHealth
 }
 
 var (
 	_ ops.Log       = (*Log)(nil)
 	_ ops.Members   = (*Log)(nil)
 	_ ops.Snapshots = (*Log)(nil)
+	_ ops.Autopilot = (*Log)(nil)
 )
 
 // The server that leads.
@@ -58,7 +60,7 @@ func NewLog() *Log {
 // without jitter; change sets what is to be different.
 func (l *Log) Ops(resolver acl.Resolver, change ...func(*ops.Config)) *ops.Ops {
 	c := ops.Config{
-		Store: l.Store, Log: l, Members: l, Snapshots: l, ACL: resolver, Datacenter: "dc1",
+		Store: l.Store, Log: l, Members: l, Snapshots: l, Autopilot: l, ACL: resolver, Datacenter: "dc1",
 		Limits: ops.Limits{KVValue: 512 << 10, TxnBody: 512 << 10, SessionTTL: model.SessionTTLMin,
 			QueryTime: 5 * time.Minute, MaxQueryTime: 10 * time.Minute},
 		Jitter: func(time.Duration) time.Duration { return 0 },
@@ -117,6 +119,16 @@ func (l *Log) SetConfirm(f func(ctx context.Context, consistent bool) error) {
 // long ago it heard of him.
 func (l *Log) SetLeader(address string, lastContact time.Duration) {
 	l.set(func() { l.leader, l.lastContact = address, lastContact })
+}
+
+// SetHealth sets what Health answers.
+func (l *Log) SetHealth(h ops.AutopilotHealth) { l.set(func() { l.health = h }) }
+
+// Health is part of ops.Autopilot.
+func (l *Log) Health() ops.AutopilotHealth {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.health
 }
 
 func (l *Log) set(f func()) {
