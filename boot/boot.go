@@ -3,6 +3,7 @@
 package boot
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -143,6 +144,7 @@ func StartIn(world World, cfg *config.Config, logs *log.Log, load Loader) (_ *Ag
 		}
 	}
 	a.watchGauges()
+	a.onStop(a.handOver) // stopped first
 	return a, nil
 }
 
@@ -185,6 +187,7 @@ func (a *Agent) startState() error {
 		Bootstrap:  a.cfg.Dev || a.cfg.Bootstrap,
 		Multiplier: a.cfg.Raft.Multiplier,
 		Snapshots:  snapshotPolicy(a.cfg),
+		Gone:       func(ctx context.Context, _, address string) error { return a.client.Gone(ctx, address) },
 		Logger:     a.log.Named("agent.server"),
 	}, measureMachine(machine{a.store}, a.meter))
 	if err != nil {

@@ -6,12 +6,13 @@ import (
 	"muster/config"
 )
 
-// Leave takes the agent out of the gossip pools, so that the others take it
-// out of the catalog, and lets requests under way end. The agent is to be
+// Leave hands over leadership, takes the agent out of the gossip pools, so that
+// the others take it out of Raft and the catalog, and lets requests under way end. The agent is to be
 // closed afterwards.
 func (a *Agent) Leave() error {
 	logger := a.log.Named("agent.server")
 	logger.Info("server starting leave")
+	a.handOver()
 	if a.wan != nil {
 		if err := a.wan.Leave(); err != nil {
 			logger.Error("could not leave the WAN pool", "error", err)

@@ -20,6 +20,7 @@ type cluster struct {
 	t       *testing.T
 	net     *memnet.Network
 	servers []*server
+	watch   bool // servers that start from now on notice that others' processes end
 }
 
 type server struct {
@@ -87,6 +88,9 @@ func (c *cluster) start(s *server) {
 	}
 	cfg := s.cfg
 	cfg.Logger = hclog.NewNullLogger()
+	if c.watch {
+		cfg.Gone = goneFrom(host)
+	}
 	cfg.Transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:  stream{listener, host},
 		MaxPool: 3,

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"muster/model"
 )
 
 // A confirmer has one goroutine ask the majority on behalf of everybody.
@@ -103,6 +105,8 @@ func (q *Quorum) ask() error {
 		switch {
 		case g == nil || first == nil || g.term != first.term || !q.stillLeads(g):
 			return q.notLeader()
+		case q.stall.is():
+			return model.ErrNoLeader
 		case g.confirms(start):
 			return nil
 		case beat:

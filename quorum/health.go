@@ -30,11 +30,16 @@ func (q *Quorum) Health() Health {
 
 // LastTerm is the term of the last entry in this server's log; 0 when it has none.
 func (q *Quorum) LastTerm() uint64 {
-	term, err := strconv.ParseUint(q.raft.Stats()["last_log_term"], 10, 64)
-	if err != nil {
-		return 0
-	}
+	term, _ := lastEntry(q.raft)
 	return term
+}
+
+// lastEntry is the end of the log.
+func lastEntry(r *raft.Raft) (term, index uint64) {
+	stats := r.Stats()
+	term, _ = strconv.ParseUint(stats["last_log_term"], 10, 64) // Raft's own: it is a number
+	index, _ = strconv.ParseUint(stats["last_log_index"], 10, 64)
+	return term, index
 }
 
 // Contact has this leader send each of the other members a message now, and

@@ -11,10 +11,13 @@ import (
 
 // leads returns nil on the leader, otherwise who is missing.
 func (q *Quorum) leads() error {
-	if q.raft.State() == raft.Leader {
-		return nil
+	switch {
+	case q.raft.State() != raft.Leader:
+		return q.notLeader()
+	case q.stall.is():
+		return model.ErrNoLeader // it cannot do what a leader does
 	}
-	return q.notLeader()
+	return nil
 }
 
 func (q *Quorum) notLeader() error {

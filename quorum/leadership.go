@@ -96,7 +96,7 @@ func (q *Quorum) look() {
 
 	now := Status{Leading: leading, Term: term}
 	if g := q.lease.current.Load(); g != nil && leading {
-		now.Ready = g.ready
+		now.Ready = g.ready && !q.stall.is()
 	}
 	now.LeaderID, now.LeaderAddress = q.Leader()
 

@@ -11,9 +11,10 @@ import (
 
 // promiseTime is how long a server that heard from a leader helps nobody else
 // to become leader: it neither votes nor asks for votes. It is the same on
-// every server whatever its multiplier, and not longer than Raft itself waits
-// before it begins an election, so that it delays none.
-const promiseTime = time.Second
+// every server whatever its multiplier, and shorter than Raft itself waits before
+// it begins an election, so that it delays none. It is the time without a leader
+// after one whose process died.
+const promiseTime = 750 * time.Millisecond
 
 // leaseTime is how long a leader counts on a promise, from the moment it sent
 // the message that was answered. The tenth that is missing is for clocks that

@@ -139,7 +139,7 @@ func newPromiser(t *testing.T) *promiser {
 	_, network := raft.NewInmemTransport("b")
 	network.Connect("a", inner)
 	inner.Connect("b", network)
-	tr, err := newTransport(inner, "a", "", newLease("a"))
+	tr, err := newTransport(inner, "a", "", newLease("a"), func() bool { return false })
 	if err != nil {
 		t.Fatal(err)
 	}

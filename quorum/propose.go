@@ -154,6 +154,8 @@ func (q *Quorum) propose(ctx context.Context, data []byte) outcome {
 		p.data = nil
 		q.proposer.unused.Put(p)
 		return out
+	case <-q.stall.halted():
+		return outcome{err: model.ErrLeadershipLost}
 	case <-ctx.Done():
 		return outcome{err: canceled(ctx)}
 	}
@@ -167,6 +169,8 @@ func (q *Quorum) enqueue(ctx context.Context, p *proposal) error {
 	select {
 	case q.proposer.queue <- p:
 		return nil
+	case <-q.stall.halted():
+		return model.ErrNoLeader
 	case <-ctx.Done():
 		return canceled(ctx)
 	}

@@ -130,11 +130,12 @@ func removeUnfinished(dir string) error {
 }
 
 // A logStore keeps the newest entries of a log at hand for the followers, for
-// whom Raft asks for them one by one, and tells of changes of the members before
-// they take effect.
+// whom Raft asks for them one by one, tells of changes of the members before
+// they take effect, and notes how long the disk takes.
 type logStore struct {
 	raft.LogStore
 	members func(raft.Configuration)
+	stall   *stallWatch
 
 	mu     sync.RWMutex
 	recent []raft.Log // entry i is at i modulo the length; nil without followers
@@ -146,8 +147,8 @@ const (
 	recentSize = 16 << 10
 )
 
-func newLogStore(inner raft.LogStore, members func(raft.Configuration)) *logStore {
-	return &logStore{LogStore: inner, members: members}
+func newLogStore(inner raft.LogStore, members func(raft.Configuration), stall *stallWatch) *logStore {
+	return &logStore{LogStore: inner, members: members, stall: stall}
 }
 
 // IsMonotonic: no entry may be left out.
@@ -181,7 +182,10 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 			}
 		}
 	}
-	if err := s.LogStore.StoreLogs(logs); err != nil {
+	s.stall.begin()
+	err := s.LogStore.StoreLogs(logs)
+	s.stall.end()
+	if err != nil {
 		return err
 	}
 	s.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -67,7 +68,7 @@ func TestLogs(t *testing.T) {
 						t.Error(err)
 					}
 				}()
-				s := newLogStore(st.Logs, func(raft.Configuration) {})
+				s := newLogStore(st.Logs, func(raft.Configuration) {}, newStallWatch(time.Hour))
 				if recent {
 					s.keepRecent()
 				}
@@ -116,7 +117,7 @@ func TestLogStoreTellsOfMembers(t *testing.T) {
 			t.Error("told after the entry was stored")
 		}
 		told = append(told, c)
-	})
+	}, newStallWatch(time.Hour))
 	l := &raft.Log{Index: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(voters("a", "b"))}
 	if err := s.StoreLogs([]*raft.Log{l, logOf(2)}); err != nil {
 		t.Fatal(err)
@@ -127,7 +128,7 @@ func TestLogStoreTellsOfMembers(t *testing.T) {
 }
 
 func TestLogStoreKeepsNoLargeEntries(t *testing.T) {
-	s := newLogStore(newMemoryLog(), func(raft.Configuration) {})
+	s := newLogStore(newMemoryLog(), func(raft.Configuration) {}, newStallWatch(time.Hour))
 	s.keepRecent()
 	if err := s.StoreLog(&raft.Log{Index: 1, Data: make([]byte, recentSize+1)}); err != nil {
 		t.Fatal(err)

@@ -27,6 +27,11 @@ type transport struct {
 	raft    atomic.Pointer[raft.Raft]
 
 	spreader spreader
+	mourner  mourner
+	// unmarked is the term of an election that this server began by itself,
+	// although Raft takes it for a transfer of leadership; 0: none.
+	unmarked atomic.Uint64
+	stalled  func() bool // the log does not answer
 
 	mu    sync.Mutex
 	bound time.Time // when a leader was last heard
@@ -40,7 +45,7 @@ type transport struct {
 var errBound = errors.New("bound to a leader")
 
 // newTransport makes a transport of inner. An empty address is inner's own.
-func newTransport(inner raft.Transport, id, address string, l *lease) (*transport, error) {
+func newTransport(inner raft.Transport, id, address string, l *lease, stalled func() bool) (*transport, error) {
 	prevote, ok := inner.(raft.WithPreVote)
 	if !ok {
 		return nil, errors.New("raft transport without pre-vote")
@@ -54,6 +59,7 @@ func newTransport(inner raft.Transport, id, address string, l *lease) (*transpor
 		id:        id,
 		address:   raft.ServerAddress(address),
 		lease:     l,
+		stalled:   stalled,
 		rpcs:      make(chan raft.RPC),
 		stop:      make(chan struct{}),
 	}
@@ -115,6 +121,9 @@ func (t *transport) SetHeartbeatHandler(handle func(raft.RPC)) {
 
 // AppendEntries sends a heartbeat or entries.
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	if t.stalled() {
+		return errStalled // let the others elect somebody
+	}
 	if len(args.Entries) > 0 {
 		defer t.spreader.sends(id)()
 	}
@@ -137,6 +146,11 @@ func (t *transport) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (ra
 
 // RequestVote asks for a vote, unless this server is bound.
 func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	if args.LeadershipTransfer && args.Term == t.unmarked.Load() {
+		own := *args
+		own.LeadershipTransfer = false
+		args = &own
+	}
 	if !args.LeadershipTransfer && t.isBound() {
 		return errBound
 	}
@@ -197,6 +211,9 @@ func (t *transport) receive(rpc raft.RPC) {
 			rpc.Respond(&raft.RequestPreVoteResponse{RPCHeader: t.header(), Term: t.term()}, nil)
 			return
 		}
+		if t.mourns(rpc, cmd) {
+			return
+		}
 	case *raft.RequestVoteRequest:
 		if !cmd.LeadershipTransfer {
 			t.vote(rpc)
@@ -229,15 +246,32 @@ func (t *transport) vote(rpc raft.RPC) {
 		rpc.Respond(no, nil)
 		return
 	}
+	cmd := rpc.Command.(*raft.RequestVoteRequest)
+	mourns := t.mourner.knows(t.term())
+	if mourns {
+		if !t.mourner.vote() {
+			rpc.Respond(no, nil)
+			return
+		}
+		// Raft would refuse: it has not missed the leader for long enough. No
+		// promise stands against this vote, which is more than Raft asks for.
+		free := *cmd
+		free.LeadershipTransfer = true
+		rpc.Command = &free
+	}
 	answer := make(chan raft.RPCResponse, 1)
 	if !t.forward(raft.RPC{Command: rpc.Command, Reader: rpc.Reader, RespChan: answer}) {
 		return
 	}
 	select {
 	case a := <-answer:
-		if resp, ok := a.Response.(*raft.RequestVoteResponse); ok && resp.Granted && t.isBound() {
+		resp, ok := a.Response.(*raft.RequestVoteResponse)
+		if ok && resp.Granted && t.isBound() {
 			no.Term = resp.Term
 			a.Response = no
+		}
+		if mourns && !(ok && resp.Granted) {
+			t.mourner.unvote()
 		}
 		rpc.RespChan <- a
 	case <-t.stop:
