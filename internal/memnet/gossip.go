@@ -85,6 +85,7 @@ func (g *Gossip) WriteTo(b []byte, address string) (time.Time, error) {
 		return now, &net.OpError{Op: "write", Net: "udp", Addr: to, Err: net.ErrClosed}
 	default:
 	}
+	g.host.net.datagrams.Add(1)
 	link, lost, _ := g.host.net.way(g.host.ip, to.IP)
 	if link.Cut || lost {
 		return now, nil

@@ -15,6 +15,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -39,6 +40,8 @@ type Network struct {
 	hosts   map[string]*Host
 	links   map[[2]string]Link // by IP of sender and receiver
 	changed chan struct{}      // closed, and replaced, when a link changes
+
+	datagrams atomic.Int64
 }
 
 // New makes a network without hosts. The seed decides which datagrams are lost.
@@ -50,6 +53,9 @@ func New(seed uint64) *Network {
 		changed: make(chan struct{}),
 	}
 }
+
+// Datagrams is how many datagrams were sent so far.
+func (n *Network) Datagrams() int64 { return n.datagrams.Load() }
 
 // Host returns the host with an IP address, which exists from then on.
 func (n *Network) Host(ip string) *Host {

@@ -80,6 +80,8 @@ func (c *Cluster) Note(format string, args ...any) {
 // An Agent is a machine with an agent that runs, or does not.
 type Agent struct {
 	Server bool
+	// HCL is configuration of this agent alone.
+	HCL string
 
 	cluster *Cluster
 	host    *memnet.Host
@@ -207,7 +209,7 @@ var logLevel = "WARN"
 // config is the agent's, as it would be read from flags.
 func (a *Agent) config(dir string) (*config.Config, error) {
 	args := []string{"-node=" + a.Name(), "-bind=" + a.IP(), "-client=" + a.IP(), "-dns-port=-1", "-serf-wan-port=-1",
-		"-data-dir=" + dir, "-hcl", a.cluster.HCL,
+		"-data-dir=" + dir, "-hcl", a.cluster.HCL, "-hcl", a.HCL,
 		"-hcl", `performance { raft_multiplier = 1 } retry_interval = "2s" limits { http_max_conns_per_client = 1000 }`}
 	if a.Server {
 		args = append(args, "-server", fmt.Sprint("-bootstrap-expect=", a.cluster.size))

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -152,6 +153,24 @@ func (a *agent) kill() {
 		a.down = true
 		_ = a.cmd.Process.Kill()
 		<-a.exited
+	}
+}
+
+// terminate has the process end in an orderly way.
+func (a *agent) terminate() {
+	a.t.Helper()
+	a.down = true
+	a.signal(syscall.SIGTERM)
+	select {
+	case <-a.exited:
+	case <-time.After(patience):
+		a.t.Fatalf("%s does not end", a.name)
+	}
+}
+
+func (a *agent) signal(s syscall.Signal) {
+	if err := a.cmd.Process.Signal(s); err != nil {
+		a.t.Errorf("signal %s: %v", a.name, err)
 	}
 }
 
