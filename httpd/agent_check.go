@@ -84,6 +84,7 @@ func (c *call) agentCheckRegister() error {
 	if err := c.door.cfg.Local.AddCheck(&def, local.SourceAPI); err != nil {
 		return err
 	}
+	c.door.cfg.Local.AwaitSync(c.context())
 	return c.empty(http.StatusOK)
 }
 
@@ -111,6 +112,7 @@ func (c *call) agentCheckDeregister() error {
 	if err := c.door.cfg.Local.RemoveCheck(c.name); err != nil {
 		return err
 	}
+	c.door.cfg.Local.AwaitSync(c.context())
 	return c.empty(http.StatusOK)
 }
 

@@ -218,6 +218,7 @@ func (c *call) agentServiceRegister() error {
 	if err := c.door.cfg.Local.AddService(&def, local.SourceAPI, replace); err != nil {
 		return err
 	}
+	c.door.cfg.Local.AwaitSync(c.context())
 	return c.empty(http.StatusOK)
 }
 
@@ -264,6 +265,7 @@ func (c *call) agentServiceDeregister() error {
 	if err := c.door.cfg.Local.RemoveService(c.name); err != nil {
 		return err
 	}
+	c.door.cfg.Local.AwaitSync(c.context())
 	return c.empty(http.StatusOK)
 }
 

@@ -30,6 +30,10 @@ func (d *dirty) addCheck(id string) {
 	d.checks[id] = true
 }
 
+func (d *dirty) empty() bool {
+	return !d.node && len(d.services)+len(d.checks)+len(d.goneServices)+len(d.goneChecks) == 0
+}
+
 func (d *dirty) hasCheck(id string) bool { return d.checks[id] }
 
 func (d *dirty) removeService(id, token string) {

@@ -112,6 +112,7 @@ type Agent struct {
 	deferred   deferred
 	paused     int
 	views      views
+	await      await
 }
 
 // A service is one that is registered here. Fields are under Agent.mu.

@@ -122,6 +122,7 @@ func (a *Agent) syncLoop(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		a.setInStep(err == nil && compared)
 		if wait, again := a.nextFull(err, isFull, &failures, time.Until(fullAt)); again {
 			fullAt = time.Now().Add(wait)
 			full.Reset(wait)
@@ -178,6 +179,7 @@ type push struct {
 // a request worth trying again.
 func (a *Agent) push(ctx context.Context) error {
 	node, services, checks := a.takeDirty()
+	defer a.pushed()
 	if err := a.sendAll(ctx, node); err != nil {
 		a.mu.Lock()
 		a.dirty.node = true
@@ -253,6 +255,7 @@ func (a *Agent) takeDirty() (node, services, checks []push) {
 	}
 	checks = a.takeChecks()
 	a.dirty = newDirty()
+	a.await.take()
 	return node, services, checks
 }
 
