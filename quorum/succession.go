@@ -231,6 +231,9 @@ func (t *transport) candidateOf(term uint64) {
 // enough. It returns false when Raft is to answer.
 func (t *transport) mourns(rpc raft.RPC, cmd *raft.RequestPreVoteRequest) bool {
 	r := t.raft.Load()
+	if r == nil {
+		return false
+	}
 	term := r.CurrentTerm()
 	if cmd.Term == t.unmarked.Load() {
 		// This server has an election of its own in that term. Raft would say yes
