@@ -54,6 +54,20 @@ func Encode(t model.CommandType, command any) ([]byte, error) {
 	return out, nil
 }
 
+// strict reads as handle does, and refuses fields that it does not know.
+var strict = newStrict()
+
+func newStrict() *codec.MsgpackHandle {
+	h := newHandle()
+	h.ErrorIfNoField = true
+	return h
+}
+
+// decodeAll tells whether a value could be read, and nothing in it is unknown.
+func decodeAll(b []byte, v any) bool {
+	return wellFormed(b) == nil && codec.NewDecoderBytes(b, strict).Decode(v) == nil
+}
+
 // decode reads one value. It keeps nothing of b.
 func decode(b []byte, v any) error {
 	if err := wellFormed(b); err != nil {

@@ -163,7 +163,7 @@ func (tx *txn) endQueries(index uint64, session string) {
 
 // restoreQuery stores a query of a snapshot. An ID and a name are one query's
 // only: of several the last is kept.
-func (tx *txn) restoreQuery(q *model.PreparedQuery) {
+func (tx *txn) restoreQuery(q *model.PreparedQuery) keptRecord {
 	q.ID = fold(q.ID)
 	name := fold(q.Name)
 	others := make([]*model.PreparedQuery, 0, 3)
@@ -181,4 +181,5 @@ func (tx *txn) restoreQuery(q *model.PreparedQuery) {
 	}
 	tx.storeQuery(q)
 	tx.raise(tableQueries, q.ModifyIndex)
+	return keptRecord{key: q.ID, of: [2]any{q}}
 }

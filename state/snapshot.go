@@ -44,6 +44,24 @@ type foreignRecord struct {
 	raw []byte
 }
 
+// keptRecord is a record with fields that muster does not know, as those of a
+// newer release may have. It is written again as it came, until what was made
+// of it changes.
+type keptRecord struct {
+	key string // of the item in its table
+	of  [2]any // pointers to what was made of it; nil: nothing to hold on to
+	raw []byte
+}
+
+// What registrations are about, before their keys.
+const (
+	nodeItem    = "node" + sep
+	serviceItem = "service" + sep
+	checkItem   = "check" + sep
+)
+
+func keptKey(t model.CommandType, key string) string { return string(rune(t)) + key }
+
 // Snapshot is a Version that can be written out.
 type Snapshot struct{ v *Version }
 
@@ -58,19 +76,21 @@ func (s *Snapshot) Persist(w io.Writer) error {
 	out := &recordWriter{w: bufio.NewWriterSize(w, 64<<10)}
 	out.enc = codec.NewEncoderBytes(&out.buf, canonicalHandle())
 	out.value(header{LastIndex: s.v.applied})
+	out.kept = s.v.kept
 	s.v.writeCatalog(out)
-	s.v.sessions.scan("", func(_ string, v *model.Session) bool { return out.record(model.CmdSession, v) })
+	s.v.sessions.scan("", func(k string, v *model.Session) bool { return out.item(model.CmdSession, k, v, v, nil) })
 	s.v.coordinates.scan("", func(_ string, v *model.Coordinate) bool {
 		return out.record(model.CmdCoordinates, []model.Coordinate{*v})
 	})
-	s.v.queries.scan("", func(_ string, v *model.PreparedQuery) bool { return out.record(model.CmdQuery, v) })
-	s.v.kv.scan("", func(_ string, v *model.KVPair) bool { return out.record(model.CmdKV, v) })
+	s.v.queries.scan("", func(k string, v *model.PreparedQuery) bool { return out.item(model.CmdQuery, k, v, v, nil) })
+	s.v.kv.scan("", func(k string, v *model.KVPair) bool { return out.item(model.CmdKV, k, v, v, nil) })
 	s.v.tombstones.scan("", func(k string, v uint64) bool {
 		return out.record(model.CmdTombstone, &model.KVPair{Key: k, RaftIndex: model.RaftIndex{ModifyIndex: v}})
 	})
 	if c := s.v.autopilot; c != nil {
 		out.record(model.CmdAutopilot, c)
 	}
+	s.v.writeCA(out)
 	s.v.foreign.scan("", func(_ string, r foreignRecord) bool { return out.raw(r) })
 	s.v.indexes.scan("", func(k string, v uint64) bool { return out.record(model.CmdIndex, indexRecord{k, v}) })
 	if out.err == nil {
@@ -95,18 +115,18 @@ func (v *Version) writeCatalog(out *recordWriter) {
 	v.nodes.scan("", func(key string, n *model.Node) bool {
 		base := nodeRecord{Datacenter: n.Datacenter, ID: n.ID, Node: n.Node, Address: n.Address,
 			TaggedAddresses: n.TaggedAddresses, NodeMeta: n.Meta, Locality: n.Locality, RaftIndex: n.RaftIndex}
-		if !out.record(model.CmdRegister, &base) {
+		if !out.item(model.CmdRegister, nodeItem+key, &base, n, nil) {
 			return false
 		}
-		v.services.scan(key+sep, func(_ string, i *instance) bool {
+		v.services.scan(key+sep, func(k string, i *instance) bool {
 			r := base
 			r.Service = i.svc
-			return out.record(model.CmdRegister, &r)
+			return out.item(model.CmdRegister, serviceItem+k, &r, n, i.svc)
 		})
-		v.checks.scan(key+sep, func(_ string, c *model.HealthCheck) bool {
+		v.checks.scan(key+sep, func(k string, c *model.HealthCheck) bool {
 			r := base
 			r.Check = c
-			return out.record(model.CmdRegister, &r)
+			return out.item(model.CmdRegister, checkItem+k, &r, n, c)
 		})
 		return out.err == nil
 	})
@@ -119,6 +139,8 @@ type recordWriter struct {
 	enc *codec.Encoder
 	buf []byte // where enc writes to
 	err error
+
+	kept table[keptRecord]
 }
 
 func (o *recordWriter) value(v any) {
@@ -138,6 +160,17 @@ func (o *recordWriter) record(t model.CommandType, v any) bool {
 	}
 	o.value(v)
 	return o.err == nil
+}
+
+// item writes what stands at a key, made of one or two values: as it came,
+// when they are those of then.
+func (o *recordWriter) item(t model.CommandType, key string, v, a, b any) bool {
+	if o.kept.len() > 0 {
+		if k, ok := o.kept.get(keptKey(t, key)); ok && k.of == [2]any{a, b} {
+			return o.raw(foreignRecord{t, k.raw})
+		}
+	}
+	return o.record(t, v)
 }
 
 func (o *recordWriter) raw(r foreignRecord) bool {
@@ -199,16 +232,17 @@ func (tx *txn) readRecord(t model.CommandType, data []byte) (known bool, err err
 	switch t {
 	case model.CmdRegister:
 		known := true
-		err := decodeThen(data, func(r *registration) {
-			if known = r.PeerName == ""; known {
-				tx.restoreRegistration(&r.nodeRecord)
+		err := restore(tx, t, data, func(r *registration) keptRecord {
+			if known = r.PeerName == ""; !known {
+				return keptRecord{}
 			}
+			return tx.restoreRegistration(&r.nodeRecord)
 		})
 		return known, err
 	case model.CmdKV:
-		return true, decodeThen(data, tx.restoreKV)
+		return true, restore(tx, t, data, tx.restoreKV)
 	case model.CmdSession:
-		return true, decodeThen(data, tx.restoreSession)
+		return true, restore(tx, t, data, tx.restoreSession)
 	case model.CmdTombstone:
 		return true, decodeThen(data, func(p *model.KVPair) { // what the deletion left
 			tx.tombstones.mut(tx.gen).Set(p.Key, p.ModifyIndex)
@@ -217,9 +251,11 @@ func (tx *txn) readRecord(t model.CommandType, data []byte) (known bool, err err
 	case model.CmdCoordinates:
 		return true, decodeThen(data, tx.restoreCoordinates)
 	case model.CmdQuery:
-		return true, decodeThen(data, tx.restoreQuery)
+		return true, restore(tx, t, data, tx.restoreQuery)
 	case model.CmdAutopilot:
 		return true, decodeThen(data, tx.restoreAutopilot)
+	case model.CmdCA, model.CmdCAProvider, model.CmdCAConfig:
+		return true, tx.readCA(t, data)
 	case model.CmdIndex:
 		return true, decodeThen(data, func(r *indexRecord) { tx.indexes.mut(tx.gen).Set(r.Key, r.Value) })
 	}
@@ -235,7 +271,25 @@ func decodeThen[T any](data []byte, store func(*T)) error {
 	return nil
 }
 
-func (tx *txn) restoreKV(p *model.KVPair) {
+// restore is decodeThen for what is kept as it came when muster does not know
+// all of it.
+func restore[T any](tx *txn, t model.CommandType, data []byte, store func(*T) keptRecord) error {
+	v := new(T)
+	all := decodeAll(data, v)
+	if !all {
+		v = new(T)
+		if err := decode(data, v); err != nil {
+			return err
+		}
+	}
+	if k := store(v); !all && k.of[0] != nil {
+		k.raw = bytes.Clone(data)
+		tx.kept.mut(tx.gen).Set(keptKey(t, k.key), k)
+	}
+	return nil
+}
+
+func (tx *txn) restoreKV(p *model.KVPair) keptRecord {
 	noEmptyValue(p)
 	if old, ok := tx.kv.get(p.Key); ok && old.Session != "" {
 		tx.locks.mut(tx.gen).Delete(lockKey(old.Session, p.Key))
@@ -245,9 +299,10 @@ func (tx *txn) restoreKV(p *model.KVPair) {
 		tx.locks.mut(tx.gen).Set(lockKey(p.Session, p.Key), struct{}{})
 	}
 	tx.raise(tableKV, p.ModifyIndex)
+	return keptRecord{key: p.Key, of: [2]any{p}}
 }
 
-func (tx *txn) restoreSession(s *model.Session) {
+func (tx *txn) restoreSession(s *model.Session) keptRecord {
 	if len(s.NodeChecks) == 0 {
 		s.NodeChecks, s.Checks = s.Checks, nil
 	}
@@ -256,6 +311,7 @@ func (tx *txn) restoreSession(s *model.Session) {
 	}
 	tx.storeSession(s)
 	tx.raise(tableSessions, s.ModifyIndex)
+	return keptRecord{key: s.ID, of: [2]any{s}}
 }
 
 func (tx *txn) restoreCoordinates(list *[]model.Coordinate) {
@@ -278,8 +334,9 @@ func (tx *txn) raise(table string, index uint64) {
 }
 
 // restoreRegistration stores a registration with the indexes that it carries.
-func (tx *txn) restoreRegistration(r *nodeRecord) {
-	n, ok := tx.nodes.get(fold(r.Node))
+func (tx *txn) restoreRegistration(r *nodeRecord) keptRecord {
+	key := fold(r.Node)
+	n, ok := tx.nodes.get(key)
 	if !ok || (r.Service == nil && r.Check == nil) {
 		n = &model.Node{ID: fold(r.ID), Node: r.Node, Address: r.Address, Datacenter: r.Datacenter,
 			TaggedAddresses: r.TaggedAddresses, Meta: r.NodeMeta, Locality: r.Locality, RaftIndex: r.RaftIndex}
@@ -297,6 +354,15 @@ func (tx *txn) restoreRegistration(r *nodeRecord) {
 			tx.restoreCheck(n, c)
 		}
 	}
+	switch {
+	case len(checks) == 0 && r.Service == nil:
+		return keptRecord{key: nodeItem + key, of: [2]any{n}}
+	case len(checks) == 0:
+		return keptRecord{key: serviceItem + key2(key, fold(r.Service.ID)), of: [2]any{n, r.Service}}
+	case r.Service == nil && len(checks) == 1 && r.Check != nil:
+		return keptRecord{key: checkItem + key2(key, fold(r.Check.CheckID)), of: [2]any{n, r.Check}}
+	}
+	return keptRecord{} // several at once: Consul writes none so
 }
 
 func (tx *txn) restoreNode(n *model.Node) {

@@ -138,7 +138,8 @@ func TestRestoreKeepsForeignRecords(t *testing.T) {
 				t.Fatal(err)
 			}
 			switch model.CommandType(r.Type) {
-			case model.CmdRegister, model.CmdKV, model.CmdSession, model.CmdTombstone, model.CmdCoordinates, model.CmdQuery, model.CmdAutopilot, model.CmdIndex:
+			case model.CmdRegister, model.CmdKV, model.CmdSession, model.CmdTombstone, model.CmdCoordinates, model.CmdQuery, model.CmdAutopilot, model.CmdIndex,
+				model.CmdCA, model.CmdCAProvider, model.CmdCAConfig:
 			default:
 				out[r.Type] = append(out[r.Type], string(r.Data))
 			}

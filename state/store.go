@@ -54,9 +54,12 @@ type Version struct {
 	querySess   table[*model.PreparedQuery] // session ID, ID
 	indexes     table[uint64]
 	autopilot   *model.AutopilotConfig // never changed in place; nil: none yet
+	caTables
 	// foreign are records of a restored snapshot that muster keeps but does
 	// not act on, by their order in it.
 	foreign table[foreignRecord]
+	// kept are records that muster does not know all fields of, by keptKey.
+	kept table[keptRecord]
 }
 
 func newVersion() *Version {
@@ -70,7 +73,7 @@ func newVersion() *Version {
 		locks: newTable[struct{}](), coordinates: newTable[*model.Coordinate](),
 		queries: newTable[*model.PreparedQuery](), queryNames: newTable[*model.PreparedQuery](),
 		templates: newTable[*model.PreparedQuery](), querySess: newTable[*model.PreparedQuery](),
-		indexes: newTable[uint64](), foreign: newTable[foreignRecord](),
+		indexes: newTable[uint64](), foreign: newTable[foreignRecord](), kept: newTable[keptRecord](), caTables: newCATables(),
 	}
 }
 
@@ -256,6 +259,8 @@ func (tx *txn) apply(e Entry) any {
 		return run(body, e.Index, tx.applyQuery)
 	case model.CmdAutopilot:
 		return run(body, e.Index, tx.applyAutopilot)
+	case model.CmdCA:
+		return run(body, e.Index, tx.applyCA)
 	case model.CmdTxn:
 		return run(body, e.Index, tx.applyTxn)
 	default:
