@@ -124,6 +124,7 @@ func StartIn(world World, cfg *config.Config, logs *log.Log, load Loader) (_ *Ag
 	}{
 		{"metrics", a.startMeter},
 		{"TLS", a.startTLS},
+		{"certificate", a.startEnroll},
 		{"server port", a.startWire},
 		{"state", a.startState},
 		{"gossip", a.startGossip},
@@ -134,6 +135,7 @@ func StartIn(world World, cfg *config.Config, logs *log.Log, load Loader) (_ *Ag
 		{"events", a.startEvents},
 		{"DNS", a.startDNS},
 		{"HTTP", a.startHTTP},
+		{"certificates for agents", a.startEnrolling},
 		{"watches", a.startWatches},
 		{"joining", a.startJoin},
 		{"coordinates", a.startCoordinates},
@@ -245,7 +247,11 @@ func (a *Agent) startLeader() error {
 	tombstones.Measure(a.meter)
 	a.meter.Watch("session_ttl.active", func() float64 { return float64(sessions.Active()) })
 	peers := leader.NewServers(a.quorum, a.lan, a.vouch, a.id, logger)
-	l := leader.Start(a.quorum, logger, catalog, peers, pilot, sessions, tombstones)
+	duties := []leader.Duty{catalog, peers, pilot, sessions, tombstones}
+	if a.cfg.Connect.Enabled {
+		duties = append(duties, leader.NewAuthority(a.quorum, a.store, a.cfg.Connect.CAConfig, ops.NewUUID, logger))
+	}
+	l := leader.Start(a.quorum, logger, duties...)
 	a.leader = l
 	a.onStop(l.Close)
 	a.membersChanged = func() {

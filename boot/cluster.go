@@ -36,7 +36,7 @@ func (a *Agent) startWire() error {
 		return err
 	}
 	a.port = wire.Serve(wire.ServerConfig{Listener: a.guardRPC(l), Handler: &a.inbound, HandshakeTimeout: a.cfg.RPC.HandshakeTimeout,
-		TLS: a.rpcTLS.Listener(), RequireTLS: a.cfg.TLS.InternalRPC.VerifyIncoming, AllowRaft: a.allowRaft,
+		TLS: a.rpcTLS.Listener(), Strangers: strangers(a.cfg), RequireTLS: a.cfg.TLS.InternalRPC.VerifyIncoming, AllowRaft: a.allowRaft,
 		Logger: a.log.Named("agent.rpc")})
 	a.onStop(a.port.Close)
 	return nil
@@ -262,7 +262,11 @@ func (a *Agent) startJoin() error {
 			continue
 		}
 		if len(target.j.Start) > 0 {
-			n, err := target.pool.Join(target.j.Start, true)
+			addresses, err := a.joinAddresses(ctx, target.j.Start)
+			if err != nil && len(addresses) == 0 {
+				return fmt.Errorf("join %s: %w", target.name, err)
+			}
+			n, err := target.pool.Join(addresses, true)
 			if err != nil && n == 0 {
 				return fmt.Errorf("join %s: %w", target.name, err)
 			}
@@ -288,7 +292,7 @@ func (a *Agent) retryJoin(ctx context.Context, pool *gossip.Pool, j *config.Join
 		// That others have found this agent does not mean that they are all
 		// there: it must reach one that it was told of, itself.
 		if !joined || alone(pool) {
-			n, err := pool.Join(j.Retry, true)
+			n, err := a.joinThese(ctx, pool, j.Retry)
 			switch {
 			case n > 0:
 				logger.Info("Joined", "pool", name, "members", n)

@@ -24,7 +24,9 @@ func TestRefusesToStart(t *testing.T) {
 	}{
 		{"access control", func(c *config.Config) { c.ACL.Enabled = true },
 			"acl.enabled: access control lists are not built yet; muster refuses to start rather than run open"},
-		{"certificates from servers", func(c *config.Config) { c.TLS.AutoEncrypt = true }, "auto_encrypt.tls: "},
+		{"certificates from nobody", func(c *config.Config) { c.TLS.AutoEncrypt = true }, "auto_encrypt.tls needs the addresses of servers: set retry_join"},
+		{"certificates for agents without one of its own", func(c *config.Config) { c.TLS.AllowAutoEncrypt = true },
+			"auto_encrypt.allow_tls needs a certificate of this server: "},
 		{"callers verified without authority", func(c *config.Config) { c.TLS.InternalRPC.VerifyIncoming = true },
 			"tls.internal_rpc: VerifyIncoming set, and no CA certificate provided!"},
 		{"callers verified without certificate", func(c *config.Config) {

@@ -50,13 +50,22 @@ func tlsFiles(d *config.TLSDoor) tlsx.Files {
 func rpcRules(cfg *config.Config) tlsx.Rules {
 	d := &cfg.TLS.InternalRPC
 	r := tlsx.Rules{
-		Name: "tls.internal_rpc", Protocols: []string{"muster"}, MinVersion: d.MinVersion, CipherSuites: d.CipherSuites,
+		Strangers: strangers(cfg), Name: "tls.internal_rpc", Protocols: []string{"muster"}, MinVersion: d.MinVersion, CipherSuites: d.CipherSuites,
 		VerifyIncoming: d.VerifyIncoming, VerifyOutgoing: d.VerifyOutgoing,
 	}
 	if cfg.TLS.VerifyServerHostname {
 		r.ServerDomain = cfg.DNS.Domain
 	}
 	return r
+}
+
+// strangers is the protocol that agents without a certificate may speak; "" is
+// none.
+func strangers(cfg *config.Config) string {
+	if cfg.Server && cfg.TLS.AllowAutoEncrypt {
+		return enrollProtocol
+	}
+	return ""
 }
 
 // webRules are those of HTTPS, whose verify_incoming counts only where it is

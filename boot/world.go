@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"context"
 	"net"
 	"net/netip"
 
@@ -15,6 +16,11 @@ import (
 type World struct {
 	// Listen opens a port for streams; nil is net.Listen.
 	Listen func(network, address string) (net.Listener, error)
+	// Interrupt, when it is closed, ends a start that waits for others.
+	Interrupt <-chan struct{}
+	// Discover finds addresses to join by a text of cloud discovery
+	// ("provider=..."); nil is internal/discover.
+	Discover func(ctx context.Context, text string) ([]string, error)
 	// Dial connects to the ports of other agents; nil is the network.
 	Dial wire.Dial
 	// Gossip makes the transport of a pool that is bound to an address; nil is

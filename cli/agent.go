@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -74,7 +75,7 @@ func (a *agent) Run(c *command.Call) int {
 	for _, w := range warnings {
 		logger.Warn(w)
 	}
-	running, err := boot.Start(cfg, logs, load)
+	running, err := start(cfg, logs, load, signals)
 	if err != nil {
 		logs.Release()
 		logger.Error("Error starting agent", "error", err)
@@ -104,6 +105,35 @@ func (a *agent) Run(c *command.Call) int {
 				return command.ExitError
 			}
 			return leaveBy(running, signals, c)
+		}
+	}
+}
+
+// start starts the agent, which may have to wait for others. A signal to end
+// then ends the start.
+func start(cfg *config.Config, logs *log.Log, load boot.Loader, signals <-chan os.Signal) (*boot.Agent, error) {
+	type result struct {
+		agent *boot.Agent
+		err   error
+	}
+	interrupt, done := make(chan struct{}), make(chan result, 1)
+	go func() {
+		a, err := boot.StartIn(boot.World{Interrupt: interrupt}, cfg, logs, load)
+		done <- result{a, err}
+	}()
+	for ending := false; ; {
+		select {
+		case r := <-done:
+			if r.err == nil && ending {
+				r.agent.Close()
+				r.err = errors.New("interrupted")
+			}
+			return r.agent, r.err
+		case s := <-signals:
+			if s != syscall.SIGHUP && s != syscall.SIGPIPE && !ending {
+				ending = true
+				close(interrupt)
+			}
 		}
 	}
 }
@@ -150,7 +180,8 @@ func banner(c *command.Call, cfg *config.Config, id string) {
 		{"Server", fmt.Sprintf("%t (Bootstrap: %t)", cfg.Server, cfg.Bootstrap)},
 		{"Client Addr", fmt.Sprintf("%v (HTTP: %d, HTTPS: %d, gRPC: %d, DNS: %d)", hosts(cfg), cfg.HTTP.Port, cfg.HTTP.TLSPort, cfg.GRPC.Port, cfg.DNS.Port)},
 		{"Cluster Addr", fmt.Sprintf("%s (LAN: %d, WAN: %d)", lan.Advertise.Addr(), lan.Advertise.Port(), wan.Advertise.Port())},
-		{"Encrypt", fmt.Sprintf("Gossip: %t, TLS-Outgoing: %t, TLS-Incoming: %t, Auto-Encrypt-TLS: %t", len(cfg.Gossip.Key) > 0, tls.VerifyOutgoing, tls.VerifyIncoming, false)},
+		{"Encrypt", fmt.Sprintf("Gossip: %t, TLS-Outgoing: %t, TLS-Incoming: %t, Auto-Encrypt-TLS: %t", len(cfg.Gossip.Key) > 0, tls.VerifyOutgoing, tls.VerifyIncoming,
+			cfg.TLS.AutoEncrypt || cfg.TLS.AllowAutoEncrypt)},
 	} {
 		c.Printf("%18s: %s", row[0], row[1])
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/tls"
+	"net/netip"
 	"strings"
 )
 
@@ -30,6 +31,9 @@ func (b *builder) security(c *Config) {
 		ServerName:           b.textOr("server_name", c.Node.Name),
 		VerifyServerHostname: b.flag("tls.internal_rpc.verify_server_hostname"),
 		AutoEncrypt:          b.flag("auto_encrypt.tls"),
+		AutoEncryptNames:     b.list("auto_encrypt.dns_san"),
+		AutoEncryptAddresses: b.addresses("auto_encrypt.ip_san"),
+		AllowAutoEncrypt:     b.flag("auto_encrypt.allow_tls"),
 		InternalRPC:          b.door("tls.internal_rpc", true),
 		HTTPS:                b.door("tls.https", true),
 		GRPC:                 b.door("tls.grpc", false),
@@ -37,6 +41,20 @@ func (b *builder) security(c *Config) {
 	if c.TLS.VerifyServerHostname {
 		c.TLS.InternalRPC.VerifyOutgoing = true
 	}
+}
+
+// addresses is a list of IP addresses.
+func (b *builder) addresses(key string) []netip.Addr {
+	var all []netip.Addr
+	for _, text := range b.list(key) {
+		ip, ok := parseIP(text)
+		if !ok {
+			b.values.fail("%s: invalid ip address: %s", key, text)
+			continue
+		}
+		all = append(all, ip)
+	}
+	return all
 }
 
 // door is one door's rules: what is not said for it counts as in tls.defaults.

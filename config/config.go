@@ -348,8 +348,13 @@ type TLS struct {
 	GRPC        TLSDoor
 	// VerifyServerHostname: servers must prove to be server.<dc>.<domain>.
 	VerifyServerHostname bool
-	// AutoEncrypt: this client is to get its certificate from the servers.
-	AutoEncrypt bool
+	// AutoEncrypt: this client is to get its certificate from the servers, for
+	// these names and addresses besides its own.
+	AutoEncrypt          bool
+	AutoEncryptNames     []string
+	AutoEncryptAddresses []netip.Addr
+	// AllowAutoEncrypt: this server gives certificates to clients.
+	AllowAutoEncrypt bool
 }
 
 // TLSDoor is the certificates and rules of one door.

@@ -46,10 +46,10 @@ func autoOptions() []Option {
 	const static = "auto_config.authorization.static."
 	all := []Option{
 		{Key: "tls_prefer_server_cipher_suites", Type: Bool, Mark: Modern, Moot: "the TLS library chooses the order itself", Doc: "The server's order of cipher suites counts."},
-		{Key: "auto_encrypt.tls", Type: Bool, Mark: Modern, Idle: noAuto, Name: "AutoEncryptTLS", Doc: "This client gets its certificate from the servers."},
-		{Key: "auto_encrypt.allow_tls", Type: Bool, Mark: Modern, Idle: noAuto, Name: "AutoEncryptAllowTLS", Doc: "This server gives certificates to clients."},
-		{Key: "auto_encrypt.dns_san", Type: Strings, Mark: Modern, Idle: noAuto, Name: "AutoEncryptDNSSAN", Doc: "Further names in the certificate."},
-		{Key: "auto_encrypt.ip_san", Type: Strings, Mark: Modern, Idle: noAuto, Name: "AutoEncryptIPSAN", Doc: "Further addresses in the certificate."},
+		{Key: "auto_encrypt.tls", Type: Bool, Mark: Modern, Name: "AutoEncryptTLS", Doc: "This client gets its certificate from the servers."},
+		{Key: "auto_encrypt.allow_tls", Type: Bool, Mark: Modern, Name: "AutoEncryptAllowTLS", Doc: "This server gives certificates to clients."},
+		{Key: "auto_encrypt.dns_san", Type: Strings, Mark: Modern, Name: "AutoEncryptDNSSAN", Doc: "Further names in the certificate."},
+		{Key: "auto_encrypt.ip_san", Type: Strings, Mark: Modern, Name: "AutoEncryptIPSAN", Doc: "Further addresses in the certificate."},
 		{Key: "auto_config.enabled", Type: Bool, Mark: Modern, Idle: noAuto, Name: "AutoConfig.Enabled", Doc: "This client gets its configuration from the servers."},
 		{Key: "auto_config.intro_token", Type: String, Mark: Modern, Secret: true, Idle: noAuto, Name: "AutoConfig.IntroToken", Doc: "Token the client shows; also the environment's CONSUL_INTRO_TOKEN."},
 		{Key: "auto_config.intro_token_file", Type: String, Mark: Modern, Idle: noAuto, Name: "AutoConfig.IntroTokenFile", Doc: "File with the token the client shows."},

@@ -61,6 +61,10 @@ type Config struct {
 	UnprintablePaths bool
 	EnableDebug      bool
 	TranslateWAN     bool
+	// Connect tells that the cluster has a certificate authority of its own.
+	Connect bool
+	// IsServerName tells whether a name is that of the cluster's servers.
+	IsServerName func(name string) bool
 	// DefaultToken is used for requests without one.
 	DefaultToken func() string
 	// UI serves the page, below UIPath; nil when it is off.
@@ -138,6 +142,9 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, forwarded bool) {
 	}
 	c := &call{door: d, w: w, r: r, forwarded: forwarded}
 	rt, name, allowed := d.table.find(r.Method, p)
+	if !forwarded && d.table.onlyAgents(p) {
+		rt, allowed = nil, nil
+	}
 	switch {
 	case rt != nil:
 		c.route, c.name = rt, name

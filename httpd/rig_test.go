@@ -45,6 +45,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 		ACL: acl.Open{}, Agent: r.agent, Logger: hclog.NewNullLogger(), Relay: relay.New(relay.Config{Datacenter: "dc1", Cluster: r.cluster, Hold: time.Second,
 			Servers: func(string) ([]string, bool) { return nil, false }}),
 		NodeName: "s1", Datacenter: "dc1", CacheBytes: 1 << 20, UseCache: true, DefaultToken: func() string { return "" },
+		Connect: true, IsServerName: func(name string) bool { return strings.HasPrefix(name, "server.") },
 	}
 	for _, f := range change {
 		f(&cfg)

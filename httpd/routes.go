@@ -10,7 +10,7 @@ func routes() []route {
 	var rows []route
 	for _, part := range [][]route{
 		kvRoutes(), sessionRoutes(), catalogRoutes(), healthRoutes(), coordinateRoutes(), eventRoutes(),
-		queryRoutes(), statusRoutes(), operatorRoutes(), keyringRoutes(), uiRoutes(), agentRoutes(), aclRoutes(), unbuiltRoutes(),
+		queryRoutes(), statusRoutes(), operatorRoutes(), caRoutes(), keyringRoutes(), uiRoutes(), agentRoutes(), aclRoutes(), unbuiltRoutes(),
 	} {
 		rows = append(rows, part...)
 	}

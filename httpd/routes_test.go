@@ -184,6 +184,10 @@ var examples = slices.Concat([]example{
 	refused("GET /v1/snapshot", "", "", "acl:write", "\x1f\x8b"),
 	refused("PUT /v1/snapshot", "", "{snapshot}", "acl:write", ""),
 
+	{route: "GET /v1/connect/ca/roots", shows: `"TrustDomain":"cluster.consul"`},
+	{route: "GET /v1/agent/connect/ca/roots", shows: `"TrustDomain":"cluster.consul"`},
+	refused("PUT /v1/internal/agent/sign", "", "{request}", "node:write n1", "BEGIN CERTIFICATE"),
+
 	hidden("GET /v1/internal/ui/nodes", "", "node:read n1", `"n1"`, "[]"),
 	{route: "GET /v1/internal/ui/node/", url: "/v1/internal/ui/node/n1", asks: "node:read n1", shows: `"web"`, left: true, bare: 404},
 	hidden("GET /v1/internal/ui/services", "", "service:read web", `"web"`, "[]"),
@@ -260,6 +264,7 @@ type walk struct {
 	*rig
 	asked   *opstest.Recorder // what was asked about nobody
 	archive string            // an older snapshot
+	request string            // of an agent for a certificate
 }
 
 func newWalk(t *testing.T, rt route) *walk {
@@ -275,6 +280,8 @@ func newWalk(t *testing.T, rt route) *walk {
 	k.register("n1", "web", "web1")
 	k.put("app/a", "secret")
 	k.log.Apply(t, model.CmdAutopilot, &model.AutopilotCommand{Config: model.AutopilotConfig{LastContactThreshold: 200 * time.Millisecond}})
+	k.beginAuthority()
+	k.request = agentRequest(t)
 	k.log.Apply(t, model.CmdSession, &model.SessionCommand{Op: model.SessionCreate,
 		Session: model.Session{ID: sessionID, Node: "n1", Behavior: model.SessionsRelease}})
 	k.log.Apply(t, model.CmdQuery, &model.QueryCommand{Op: model.QueryCreate,
@@ -299,14 +306,18 @@ func (k *walk) as(token string, e example) *httptest.ResponseRecorder {
 	if e.url != "" {
 		url = e.url
 	}
-	req := request(method, url, strings.ReplaceAll(e.body, "{snapshot}", k.archive), "X-Consul-Token: "+token)
+	req := request(method, url, strings.NewReplacer("{snapshot}", k.archive, "{request}", k.request).Replace(e.body), "X-Consul-Token: "+token)
 	if e.alone {
 		gone, cancel := context.WithCancel(k.t.Context())
 		cancel()
 		req = req.WithContext(gone)
 	}
 	w := httptest.NewRecorder()
-	k.door.ServeHTTP(w, req)
+	if rt, _, _ := k.door.table.find(method, req.URL.Path); rt != nil && rt.agents {
+		k.door.Forwarded().ServeHTTP(w, req)
+	} else {
+		k.door.ServeHTTP(w, req)
+	}
 	return w
 }
 

@@ -22,6 +22,8 @@ type route struct {
 
 	// dc: an Agent route that takes ?dc nevertheless.
 	dc bool
+	// agents: a route for other agents only; clients find nothing there.
+	agents bool
 	// stream: the body or the answer may be long.
 	stream bool
 	// blocking routes tell an index even when they fail.
@@ -87,6 +89,12 @@ func newTable(rows []route) *table {
 		m[r.path] = append(m[r.path], r)
 	}
 	return t
+}
+
+// onlyAgents tells whether a path is there for other agents only.
+func (t *table) onlyAgents(path string) bool {
+	rows := t.exact[path]
+	return len(rows) > 0 && rows[0].agents
 }
 
 // find returns the route and what lies behind its prefix; or the methods that

@@ -45,6 +45,10 @@ type ServerConfig struct {
 	TLS *tls.Config
 	// RequireTLS refuses all others.
 	RequireTLS bool
+	// Strangers, when not "", is the protocol (ALPN) of callers that come with
+	// TLS and without a certificate, for which TLS makes an exception. Strangers
+	// accepts them; they reach nothing else.
+	Strangers string
 	// AllowRaft, when set, returns an error for callers that may not be part of
 	// Raft. peer is nil when they came without TLS.
 	AllowRaft func(peer *tls.ConnectionState) error
@@ -58,6 +62,7 @@ type ServerConfig struct {
 type Server struct {
 	cfg  ServerConfig
 	raft *queue // connections for Raft
+	lone *queue // connections of strangers
 
 	wg     sync.WaitGroup
 	mu     sync.Mutex
@@ -67,10 +72,13 @@ type Server struct {
 
 // Serve begins to listen.
 func Serve(cfg ServerConfig) *Server {
-	s := &Server{cfg: cfg, raft: newQueue(cfg.Listener.Addr()), conns: map[net.Conn]struct{}{}}
+	s := &Server{cfg: cfg, raft: newQueue(cfg.Listener.Addr()), lone: newQueue(cfg.Listener.Addr()), conns: map[net.Conn]struct{}{}}
 	s.wg.Go(s.accept)
 	return s
 }
+
+// Strangers accepts the connections of callers without a certificate.
+func (s *Server) Strangers() net.Listener { return s.lone }
 
 // Raft accepts the connections of Raft.
 func (s *Server) Raft() net.Listener { return s.raft }
@@ -85,6 +93,7 @@ func (s *Server) Close() {
 	s.mu.Unlock()
 	s.cfg.Listener.Close()
 	s.raft.Close()
+	s.lone.Close()
 	s.wg.Wait()
 }
 
@@ -128,13 +137,21 @@ func (s *Server) sort(raw net.Conn) {
 		return
 	}
 	c.SetDeadline(time.Time{})
-	if c.first == firstRaft {
+	switch {
+	case s.stranger(c.peer):
+		s.lone.put(c)
+		return
+	case c.first == firstRaft:
 		s.raft.put(c)
 		return
 	}
 	if err := newLink(c, c.peer, s.begin).run(c); errors.Is(err, errProtocol) || errors.Is(err, errTooLong) {
 		s.cfg.Logger.Warn("cut off a connection", "from", raw.RemoteAddr(), "error", err)
 	}
+}
+
+func (s *Server) stranger(peer *tls.ConnectionState) bool {
+	return peer != nil && s.cfg.Strangers != "" && peer.NegotiatedProtocol == s.cfg.Strangers
 }
 
 // identify finds out who connects, and what for; it refuses who may not.
@@ -155,6 +172,9 @@ func (s *Server) identify(raw net.Conn) (*conn, error) {
 		}
 	case s.cfg.RequireTLS:
 		return nil, errors.New("it does not use TLS")
+	}
+	if s.stranger(c.peer) {
+		return c, nil
 	}
 	c.r.Discard(1)
 	switch c.first {

@@ -121,6 +121,11 @@ func ParseAgentRequest(text string) (*Request, error) {
 	if len(csr.DNSNames) > maxNames || len(csr.IPAddresses) > maxNames {
 		return nil, fmt.Errorf("it has more than %d names or addresses", maxNames)
 	}
+	for _, name := range csr.DNSNames {
+		if strings.Contains(name, "*") {
+			return nil, fmt.Errorf("it asks for all names like %q, must name each", name)
+		}
+	}
 	u := csr.URIs[0]
 	parts := strings.Split(u.Path, "/")
 	if u.Scheme != "spiffe" || len(parts) != 7 || parts[1] != "agent" || parts[2] != "client" || parts[3] != "dc" ||

@@ -143,7 +143,12 @@ func TestBadRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	wild, _, err := AgentRequest(AgentURI(domain, "dc1", "n1"), []string{"*.dc1.consul"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{
+		"for many names": wild,
 		"nothing": "", "a certificate": root(t).Cert, "two": good + good, "that of a service": wrong, "too many names": many,
 		"a forged one": strings.Replace(good, "A", "B", 1),
 	} {

@@ -3,10 +3,14 @@
 package tlsx
 
 import (
+	"cmp"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -27,6 +31,10 @@ type Rules struct {
 	// VerifyOutgoing: connections are made only with TLS, to servers that show
 	// a certificate of the authorities.
 	VerifyOutgoing bool
+	// Strangers, when not "", is a protocol for which callers need no
+	// certificate in spite of VerifyIncoming. Whoever accepts them must not
+	// let them near anything else.
+	Strangers string
 	// ServerDomain, when not "", has servers prove that they are
 	// server.DATACENTER.DOMAIN.
 	ServerDomain string
@@ -37,12 +45,27 @@ type Rules struct {
 type Door struct {
 	rules Rules
 	now   atomic.Pointer[state]
+	// changing is held by whoever makes the next state.
+	changing sync.Mutex
 }
 
 // state is replaced as a whole when files are read again.
 type state struct {
 	*Material
-	incoming *tls.Config
+	incoming  *tls.Config
+	strangers *tls.Config
+	agents    []*x509.Certificate // TrustAgents
+	issued    *Issued             // nil: Enroll was not called
+}
+
+// Issued is what an agent was given by the servers instead of files.
+type Issued struct {
+	Certificate tls.Certificate
+	// Authorities vouch for the servers. Those of the files count as well.
+	Authorities []*x509.Certificate
+	// ServerDomain has servers prove that they are server.DATACENTER.DOMAIN,
+	// unless it is "".
+	ServerDomain string
 }
 
 // Open reads the files of a door. It fails when they do not suffice for the
@@ -86,7 +109,33 @@ func (r *Rules) suffices(m *Material) error {
 
 // Use has all handshakes from now on use what Read returned. Connections that
 // exist go on.
-func (d *Door) Use(m *Material) { d.now.Store(&state{m, d.incoming(m)}) }
+func (d *Door) Use(m *Material) { d.change(func(s *state) { s.Material = m }) }
+
+// TrustAgents has callers pass that show a certificate of these authorities, as
+// well as those with one of the files' authorities. They pass as agents, never
+// as servers.
+func (d *Door) TrustAgents(roots []*x509.Certificate) { d.change(func(s *state) { s.agents = roots }) }
+
+// Enroll has connections from now on made with what the servers gave to this
+// agent, instead of what is in the files, and only with TLS.
+func (d *Door) Enroll(issued Issued) {
+	issued.ServerDomain = strings.ToLower(strings.TrimSuffix(issued.ServerDomain, "."))
+	d.change(func(s *state) { s.issued = &issued })
+}
+
+func (d *Door) change(f func(*state)) {
+	d.changing.Lock()
+	defer d.changing.Unlock()
+	next := new(state)
+	if now := d.now.Load(); now != nil {
+		*next = *now
+	}
+	f(next)
+	next.incoming = d.incoming(next)
+	next.strangers = next.incoming.Clone()
+	next.strangers.ClientAuth, next.strangers.NextProtos = tls.NoClientCert, []string{d.rules.Strangers}
+	d.now.Store(next)
+}
 
 // HasCertificate tells whether the door can be entered with TLS.
 func (d *Door) HasCertificate() bool { return d.now.Load().HasCertificate() }
@@ -99,17 +148,20 @@ func (d *Door) Expires() time.Time { return d.now.Load().Expires() }
 func (d *Door) Listener() *tls.Config {
 	return &tls.Config{
 		NextProtos: d.rules.Protocols,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			s := d.now.Load()
 			if s.cert == nil {
 				return nil, fmt.Errorf("%s: there is no certificate", d.rules.Name)
+			}
+			if d.rules.Strangers != "" && slices.Contains(hello.SupportedProtos, d.rules.Strangers) {
+				return s.strangers, nil
 			}
 			return s.incoming, nil
 		},
 	}
 }
 
-func (d *Door) incoming(m *Material) *tls.Config {
+func (d *Door) incoming(m *state) *tls.Config {
 	c := d.basic()
 	if m.cert != nil {
 		c.Certificates = []tls.Certificate{*m.cert}
@@ -117,6 +169,9 @@ func (d *Door) incoming(m *Material) *tls.Config {
 	switch {
 	case d.rules.VerifyIncoming:
 		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, m.authorities
+		if len(m.agents) > 0 {
+			c.ClientCAs = pool(slices.Concat(m.roots, m.agents))
+		}
 	case d.rules.ServerDomain != "":
 		c.ClientAuth = tls.RequestClientCert // VerifyServer judges it
 	}
@@ -129,21 +184,59 @@ func (d *Door) incoming(m *Material) *tls.Config {
 // Dialer is the configuration for one connection to a server of a datacenter,
 // nil when it is to be made without TLS.
 func (d *Door) Dialer(datacenter string) *tls.Config {
-	if !d.rules.VerifyOutgoing && d.rules.ServerDomain == "" {
+	s := d.now.Load()
+	domain := d.rules.ServerDomain
+	if s.issued != nil {
+		domain = cmp.Or(domain, s.issued.ServerDomain)
+	}
+	if !d.rules.VerifyOutgoing && domain == "" && s.issued == nil {
 		return nil
 	}
-	s := d.now.Load()
 	c := d.basic()
-	c.RootCAs = s.authorities
+	c.RootCAs = s.outgoing()
 	c.GetClientCertificate = s.clientCertificate
-	if d.rules.ServerDomain != "" {
-		c.ServerName = d.rules.serverName(datacenter)
+	if domain != "" {
+		c.ServerName = serverName(datacenter, domain)
 		return c
 	}
 	// Servers have no name that counts, only their certificate does.
 	c.InsecureSkipVerify = true
-	c.VerifyConnection = s.verifyChainOnly
+	c.VerifyConnection = func(peer tls.ConnectionState) error {
+		return verifyChain(&peer, c.RootCAs, x509.ExtKeyUsageServerAuth)
+	}
 	return c
+}
+
+// Stranger is the configuration for a connection of one who has no certificate
+// yet, for the protocol Strangers. Servers prove as much as the files allow to
+// ask for; without authorities there, nothing.
+func (d *Door) Stranger(protocol, datacenter string) *tls.Config {
+	s := d.now.Load()
+	c := d.basic()
+	c.NextProtos = []string{protocol}
+	switch {
+	case s.authorities == nil:
+		c.InsecureSkipVerify = true
+	case d.rules.ServerDomain != "":
+		c.RootCAs, c.ServerName = s.authorities, serverName(datacenter, d.rules.ServerDomain)
+	default:
+		c.InsecureSkipVerify = true
+		c.VerifyConnection = func(peer tls.ConnectionState) error {
+			return verifyChain(&peer, s.authorities, x509.ExtKeyUsageServerAuth)
+		}
+	}
+	return c
+}
+
+// Authorities are those of the files.
+func (d *Door) Authorities() []*x509.Certificate { return d.now.Load().roots }
+
+// outgoing are the authorities that vouch for servers.
+func (s *state) outgoing() *x509.CertPool {
+	if s.issued == nil || len(s.issued.Authorities) == 0 {
+		return s.authorities
+	}
+	return pool(slices.Concat(s.roots, s.issued.Authorities))
 }
 
 // Caller is the configuration for calls to strangers with this agent's
@@ -166,9 +259,12 @@ func (d *Door) basic() *tls.Config {
 // clientCertificate shows the certificate to whoever asks, so that the other
 // side logs whose it refused. crypto/tls by itself would show none to those
 // who name other authorities.
-func (m *Material) clientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	if m.cert == nil {
+func (s *state) clientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	switch {
+	case s.issued != nil:
+		return &s.issued.Certificate, nil
+	case s.cert == nil:
 		return &tls.Certificate{}, nil
 	}
-	return m.cert, nil
+	return s.cert, nil
 }

@@ -23,8 +23,9 @@ type Files struct {
 
 // Material is what Files held when they were read.
 type Material struct {
-	authorities *x509.CertPool   // nil: none
-	cert        *tls.Certificate // nil: none
+	authorities *x509.CertPool      // nil: none
+	roots       []*x509.Certificate // what is in authorities
+	cert        *tls.Certificate    // nil: none
 }
 
 // HasCertificate tells whether there is a certificate and its key.
@@ -44,12 +45,15 @@ func load(f Files) (*Material, error) {
 	var err error
 	switch {
 	case f.CAFile != "":
-		m.authorities, err = readAuthorities(f.CAFile)
+		m.roots, err = readAuthorities(f.CAFile)
 	case f.CAPath != "":
-		m.authorities, err = readAuthoritiesIn(f.CAPath)
+		m.roots, err = readAuthoritiesIn(f.CAPath)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load certificates of authorities: %w", err)
+	}
+	if m.roots != nil {
+		m.authorities = pool(m.roots)
 	}
 	switch {
 	case f.CertFile == "" && f.KeyFile == "":
@@ -67,39 +71,56 @@ func load(f Files) (*Material, error) {
 	return m, nil
 }
 
-func readAuthorities(files ...string) (*x509.CertPool, error) {
-	pool := x509.NewCertPool()
+func pool(roots []*x509.Certificate) *x509.CertPool {
+	p := x509.NewCertPool()
+	for _, c := range roots {
+		p.AddCert(c)
+	}
+	return p
+}
+
+func readAuthorities(files ...string) ([]*x509.Certificate, error) {
+	var roots []*x509.Certificate
 	for _, file := range files {
-		rest, err := os.ReadFile(file)
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
-		found := 0
-		for {
-			var block *pem.Block
-			if block, rest = pem.Decode(rest); block == nil {
-				break
-			}
-			if block.Type != "CERTIFICATE" {
-				continue
-			}
-			cert, err := x509.ParseCertificate(block.Bytes)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", file, err)
-			}
-			pool.AddCert(cert)
-			found++
+		found, err := ParseCertificates(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		if found == 0 {
-			return nil, fmt.Errorf("%s: no certificate in PEM found", file)
-		}
+		roots = append(roots, found...)
 	}
-	return pool, nil
+	return roots, nil
+}
+
+// ParseCertificates reads the certificates, one at least, of a text in PEM.
+func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
+	var all []*x509.Certificate
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, cert)
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no certificate in PEM found")
+	}
+	return all, nil
 }
 
 // readAuthoritiesIn reads all files in a folder; folders in it, as those that
 // mounted secrets have, are passed over.
-func readAuthoritiesIn(folder string) (*x509.CertPool, error) {
+func readAuthoritiesIn(folder string) ([]*x509.Certificate, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, err
