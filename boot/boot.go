@@ -69,6 +69,7 @@ type Agent struct {
 	leader  *leader.Leader
 	// membersChanged has the leader's duty look at the members again.
 	membersChanged func()
+	lookAgain      atomic.Pointer[func()] // membersChanged, for who may come before it
 	local          *local.Agent
 	rexec          *rexec.Runner // nil unless it is allowed
 	door           *httpd.Door
@@ -191,7 +192,7 @@ func (a *Agent) startState() error {
 		Snapshots:  snapshotPolicy(a.cfg),
 		Gone:       func(ctx context.Context, _, address string) error { return a.client.Gone(ctx, address) },
 		Logger:     a.log.Named("agent.server"),
-	}, measureMachine(machine{a.store}, a.meter))
+	}, measureMachine(machine{a.store, a.restored}, a.meter))
 	if err != nil {
 		return err
 	}
@@ -258,6 +259,7 @@ func (a *Agent) startLeader() error {
 		catalog.Changed()
 		peers.Changed()
 	}
+	a.lookAgain.Store(&a.membersChanged)
 	return nil
 }
 

@@ -115,7 +115,7 @@ func (s *snapshotInspect) count(state io.Reader) (*inspected, error) {
 		}
 		size := int64(1 + len(r.Data))
 		found.TotalSize += size
-		add(byType, recordName(r.Type), size)
+		add(byType, archive.TypeName(r.Type), size)
 		if !s.kvDetails || r.Type != recordKVS {
 			continue
 		}
@@ -202,20 +202,3 @@ func byteSize(n int64) string {
 }
 
 const recordKVS = 2
-
-// recordName is what the records of a type hold.
-func recordName(kind byte) string {
-	names := [...]string{
-		"Register", "Deregister", "KVS", "Session", "ACL", "Tombstone", "CoordinateBatchUpdate", "PreparedQuery",
-		"Txn", "Autopilot", "Area", "ACLBootstrap", "Intention", "ConnectCA", "ConnectCAProviderState", "ConnectCAConfig",
-		"Index", "ACLToken", "ACLTokenDelete", "ACLPolicy", "ACLPolicyDelete", "ConnectCALeaf", "ConfigEntry", "ACLRole",
-		"ACLRoleDelete", "ACLBindingRule", "ACLBindingRuleDelete", "ACLAuthMethod", "ACLAuthMethodDelete",
-		"ChunkingState", "FederationState", "SystemMetadata", "ServiceVirtualIP", "FreeVirtualIP", "KindServiceNames",
-		"PeeringWrite", "PeeringDelete", "PeeringTerminateByID", "PeeringTrustBundleWrite", "PeeringTrustBundleDelete",
-		"PeeringSecretsWrite",
-	}
-	if int(kind) < len(names) {
-		return names[kind]
-	}
-	return fmt.Sprintf("Unknown(%d)", kind)
-}

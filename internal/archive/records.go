@@ -176,3 +176,20 @@ func (v *valueReader) take(n uint64) error {
 	}
 	return nil
 }
+
+// TypeName is what the records of a type hold, in the words of the original.
+func TypeName(kind byte) string {
+	names := [...]string{
+		"Register", "Deregister", "KVS", "Session", "ACL", "Tombstone", "CoordinateBatchUpdate", "PreparedQuery",
+		"Txn", "Autopilot", "Area", "ACLBootstrap", "Intention", "ConnectCA", "ConnectCAProviderState", "ConnectCAConfig",
+		"Index", "ACLToken", "ACLTokenDelete", "ACLPolicy", "ACLPolicyDelete", "ConnectCALeaf", "ConfigEntry", "ACLRole",
+		"ACLRoleDelete", "ACLBindingRule", "ACLBindingRuleDelete", "ACLAuthMethod", "ACLAuthMethodDelete",
+		"ChunkingState", "FederationState", "SystemMetadata", "ServiceVirtualIP", "FreeVirtualIP", "KindServiceNames",
+		"PeeringWrite", "PeeringDelete", "PeeringTerminateByID", "PeeringTrustBundleWrite", "PeeringTrustBundleDelete",
+		"PeeringSecretsWrite",
+	}
+	if int(kind) < len(names) {
+		return names[kind]
+	}
+	return fmt.Sprintf("Unknown(%d)", kind)
+}
