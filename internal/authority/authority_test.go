@@ -149,7 +149,7 @@ func TestBadRequests(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"for many names": wild,
-		"nothing": "", "a certificate": root(t).Cert, "two": good + good, "that of a service": wrong, "too many names": many,
+		"nothing":        "", "a certificate": root(t).Cert, "two": good + good, "that of a service": wrong, "too many names": many,
 		"a forged one": strings.Replace(good, "A", "B", 1),
 	} {
 		if r, err := ParseAgentRequest(text); err == nil {
