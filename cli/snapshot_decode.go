@@ -62,7 +62,7 @@ func (s *snapshotDecode) Run(c *command.Call) int {
 			err = r.Decode(&data)
 		}
 		if err == nil {
-			err = write(recordName(r.Type), asBytes("", data))
+			err = write(archive.TypeName(r.Type), asBytes("", data))
 		}
 		if err != nil {
 			break
