@@ -347,6 +347,7 @@ func TestLateAnswers(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
+		leader.stall.bound = time.Hour                                        // it does not notice either
 		leader.store.Logs.(*stallingLog).stall.Store(int64(20 * time.Second)) // so that it stays in office
 		go func() { _, _, _ = leader.Propose(ctx, []byte("x")) }()
 		early, late := make(chan error, 1), make(chan error, 1)
