@@ -188,6 +188,9 @@ func (a *Agent) form(ctx context.Context) {
 }
 
 func (a *Agent) tryForm(ctx context.Context) (state string, err error) {
+	if a.cfg.BootstrapExpect == 0 || a.cfg.ReadReplica {
+		return "waiting to be taken in", nil
+	}
 	var servers []quorum.Server
 	for _, m := range a.lan.Members() {
 		s, ok := m.Server()
@@ -197,16 +200,14 @@ func (a *Agent) tryForm(ctx context.Context) (state string, err error) {
 		if s.Bootstrap {
 			return "waiting to be taken in by " + m.Name, nil
 		}
-		if s.Expect != a.cfg.BootstrapExpect && !s.ReadReplica {
+		// A server that expects none waits for whoever does: it counts.
+		if s.Expect != 0 && s.Expect != a.cfg.BootstrapExpect && !s.ReadReplica {
 			return "", fmt.Errorf("server %s expects %d servers, this one %d: set bootstrap_expect alike", m.Name, s.Expect, a.cfg.BootstrapExpect)
 		}
 		if s.ReadReplica {
 			continue
 		}
 		servers = append(servers, quorum.Server{ID: m.ID(), Address: m.ServerAddr(), Voter: true})
-	}
-	if a.cfg.BootstrapExpect == 0 || a.cfg.ReadReplica {
-		return "waiting to be taken in", nil
 	}
 	if len(servers) < a.cfg.BootstrapExpect {
 		return fmt.Sprintf("%d of %d servers are here", len(servers), a.cfg.BootstrapExpect), nil
@@ -273,6 +274,8 @@ func (a *Agent) startJoin() error {
 		}
 		if len(target.j.Retry) > 0 {
 			a.running.Go(func() { a.retryJoin(ctx, target.pool, target.j, target.name) })
+		} else if target.pool == a.lan {
+			a.joinedOnce.Do(func() { close(a.joined) })
 		}
 	}
 	if a.wan != nil {
@@ -297,6 +300,9 @@ func (a *Agent) retryJoin(ctx context.Context, pool *gossip.Pool, j *config.Join
 			case n > 0:
 				logger.Info("Joined", "pool", name, "members", n)
 				attempts, joined = 0, true
+				if pool == a.lan {
+					a.joinedOnce.Do(func() { close(a.joined) })
+				}
 			default:
 				attempts++
 				logger.Warn("Could not join, will try again", "pool", name, "retry_interval", j.Interval, "error", err)

@@ -167,6 +167,10 @@ func (a *Agent) report(e *entry, r check.Result) {
 	if a.checks[r.CheckID] != e || a.closed {
 		return // it was replaced or removed meanwhile
 	}
+	if !e.reported && e.hc.Status == r.Status {
+		a.logFlip(e.hc.CheckID, r.Status) // what was assumed is now known
+	}
+	e.reported = true
 	if a.setStatus(e, r.Status, r.Output) {
 		a.refreshAliases()
 	}

@@ -138,6 +138,7 @@ type entry struct {
 	outputMax int
 	critical  time.Time // since when; zero unless it is
 	expires   time.Time // of the TTL state on disk
+	reported  bool      // it has had a result; until then its state is only assumed
 }
 
 // New opens what is on disk, without registering anything yet: see Load. Close
