@@ -78,6 +78,9 @@ type Agent struct {
 	api            net.Addr     // where door listens first; nil where HTTP is off
 	watches        *watches.Watches
 
+	// joined is closed when the agent is in the LAN pool that it is to join.
+	joined     chan struct{}
+	joinedOnce sync.Once
 	// left is closed when somebody asked the agent to leave over the API.
 	left     chan struct{}
 	leftOnce sync.Once
@@ -105,7 +108,7 @@ func StartIn(world World, cfg *config.Config, logs *log.Log, load Loader) (_ *Ag
 	if err := watches.Check(cfg.Watches); err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, world: world, log: logs, load: load, left: make(chan struct{})}
+	a := &Agent{cfg: cfg, world: world, log: logs, load: load, left: make(chan struct{}), joined: make(chan struct{})}
 	a.now.Store(cfg)
 	defer func() {
 		if err != nil {
@@ -153,6 +156,10 @@ func StartIn(world World, cfg *config.Config, logs *log.Log, load Loader) (_ *Ag
 
 // NodeID is the UUID of the agent's node.
 func (a *Agent) NodeID() string { return a.id }
+
+// Joined is closed when the agent has joined one of the members of the LAN
+// that the configuration names; at once if it names none.
+func (a *Agent) Joined() <-chan struct{} { return a.joined }
 
 // Left is closed when somebody has had the agent leave over the API: it is to
 // be closed.

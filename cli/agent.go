@@ -9,6 +9,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/hashicorp/go-hclog"
+
 	"muster/boot"
 	"muster/cli/command"
 	"muster/config"
@@ -85,21 +88,40 @@ func (a *agent) Run(c *command.Call) int {
 	banner(c, cfg, running.NodeID())
 	logs.Release()
 	c.Printf("==> muster agent running!")
+	return a.serve(c, cfg, running, signals, logger)
+}
+
+// serve waits for what ends the agent, and reloads it when told to.
+func (a *agent) serve(c *command.Call, cfg *config.Config, running *boot.Agent, signals <-chan os.Signal, logger hclog.Logger) int {
+	manager := newSupervisor(logger)
+	defer manager.stop()
+	joined := running.Joined()
 	for {
 		select {
+		case <-joined:
+			manager.tell(daemon.SdNotifyReady)
+			joined = nil
+		case <-manager.watchdog:
+			manager.tell(daemon.SdNotifyWatchdog)
 		case <-running.Left():
+			manager.tell(daemon.SdNotifyStopping)
 			return 0
 		case s := <-signals:
 			switch s {
 			case syscall.SIGHUP:
+				manager.tell(daemon.SdNotifyReloading)
 				if err := running.Reload(); err != nil {
 					logger.Error("Could not reload the configuration; the one before stays in force", "error", err)
+				}
+				if joined == nil { // else this comes when it has joined
+					manager.tell(daemon.SdNotifyReady)
 				}
 				continue
 			case syscall.SIGPIPE:
 				continue
 			}
 			logger.Info("Caught", "signal", s)
+			manager.tell(daemon.SdNotifyStopping)
 			graceful := (s == os.Interrupt && !cfg.Leave.SkipOnInterrupt) || (s == syscall.SIGTERM && cfg.Leave.OnTerminate)
 			if !graceful {
 				return command.ExitError
