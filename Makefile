@@ -22,7 +22,7 @@ CONCURRENT := acl boot check dnsd gossip httpd leader local ops quorum relay rex
 RACE := $(foreach p,$(CONCURRENT),$(if $(wildcard $(p)/.),./$(p)/...))
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build test lint unit race sim soak mutants conformance client fuzz bench cover clean check-go check-cc check-node ui ui-check ui-test ui-all
+.PHONY: help dev build test lint cross unit race sim soak mutants conformance client fuzz bench cover packages release image clean check-go check-cc check-node ui ui-check ui-test ui-all
 
 help: ## say what there is
 	@echo 'usage: make TARGET'
@@ -35,7 +35,7 @@ build: check-go ## build bin/muster
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o $(BIN) ./cmd/muster
 
-test: lint unit race sim conformance client ui-test ## everything that must be green before a change goes in
+test: lint cross unit race sim conformance client ui-test ## everything that must be green before a change goes in
 
 lint: check-go ## gofmt, go vet, staticcheck
 	@echo '== gofmt'
@@ -46,9 +46,16 @@ lint: check-go ## gofmt, go vet, staticcheck
 	@echo '== staticcheck'
 	@$(GO) tool staticcheck ./...
 
+# What the targets of a release differ in is the operating system.
+cross: check-go ## check that it compiles for other systems
+	@echo '== other systems'
+	@for target in windows/amd64 darwin/arm64; do \
+	  CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) vet ./cmd/muster ./cli/... ./boot/... ./internal/... || exit 1; \
+	done
+
 unit: check-go ## unit tests, the rules of the house among them
 	@echo '== unit tests'
-	@$(GO) test -timeout 3m ./...
+	@$(GO) test -timeout 5m ./...
 
 race: check-go check-cc ## the packages with concurrency, under the race detector
 	@echo '== race detector'
@@ -122,6 +129,16 @@ cover: check-go ## how much of each package its unit tests reach; bin/cover.html
 	@$(GO) test -timeout 3m -coverprofile bin/cover.out $$($(GO) list ./... | grep -v /test/)
 	@$(GO) tool cover -html bin/cover.out -o bin/cover.html
 	@$(GO) tool cover -func bin/cover.out | tail -n 1
+
+packages: check-go ## the deb and the rpm of this machine's architecture, and their test
+	dist/release.sh bin/packages linux/$$($(GO) env GOARCH)
+	MUSTER_PACKAGES=$(CURDIR)/bin/packages $(GO) test -count=1 ./test/install
+
+release: check-go ## archives, packages, SBOMs and SHA256SUMS of all targets; bin/release
+	dist/release.sh bin/release
+
+image: ## the container image "muster", from source
+	docker build -f dist/docker/Dockerfile -t muster .
 
 clean: ## remove what was built
 	rm -rf bin

@@ -26,16 +26,22 @@ ports=${MUSTER_ALLOW_PRIVILEGED_PORTS:-${CONSUL_ALLOW_PRIVILEGED_PORTS:-}}
 keep=${MUSTER_DISABLE_PERM_MGMT:-${CONSUL_DISABLE_PERM_MGMT:-}}
 user=${MUSTER_USER:-muster}
 
+# address says, in the words of the configuration, the first IPv4 address of an
+# interface.
+address() {
+  printf '{{ GetAllInterfaces | include "name" "^%s$" | include "type" "IPv4" | limit 1 | attr "address" }}' "$1"
+}
+
 case ${1:-} in
 agent)
   shift
-  # The agent itself finds the address of an interface. What stands here comes
-  # first, so that an option of the container's arguments wins.
+  # What stands here comes first, so that an option of the container's arguments
+  # wins.
   if [ -n "$client" ]; then
-    set -- "-client={{ GetInterfaceIP \"$client\" }}" "$@"
+    set -- "-client=$(address "$client")" "$@"
   fi
   if [ -n "$bind" ]; then
-    set -- "-bind={{ GetInterfaceIP \"$bind\" }}" "$@"
+    set -- "-bind=$(address "$bind")" "$@"
   fi
   if [ -n "$text" ]; then
     printf '%s\n' "$text" >"$config/local.json"
