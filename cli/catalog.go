@@ -18,8 +18,11 @@ func (d *catalogDatacenters) Doc() command.Doc {
 	return command.Doc{
 		Usage:    "catalog datacenters [options]",
 		Synopsis: "List the datacenters",
-		Text:     "Lists the datacenters that the servers know, their own first.",
-		Groups:   command.HTTP | command.Server,
+		Text: `
+Lists the datacenters that the servers know, their own first.
+
+    $ muster catalog datacenters`,
+		Groups: command.HTTP | command.Server,
 	}
 }
 

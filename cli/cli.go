@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 
 	"github.com/hashicorp/cli"
 
@@ -61,6 +62,16 @@ func protectArgs(args []string, rows []row) []string {
 		}
 	}
 	return args
+}
+
+// Names are the commands that there are, sorted, groups of commands included.
+func Names() []string {
+	var names []string
+	for _, r := range commands(wire()) {
+		names = append(names, r.name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // A row is a command: what is typed, and how its value is made.

@@ -16,7 +16,10 @@ func (l *forceLeave) Doc() command.Doc {
 		Synopsis: "Declare a failed node gone",
 		Text: `
 Moves a node that failed to the state "left", so that the cluster no longer
-waits for it to come back. A node that is still alive comes back by itself.`,
+waits for it to come back. A node that is still alive comes back by itself.
+
+    $ muster force-leave web3
+    $ muster force-leave -prune web3`,
 		Groups: command.HTTP,
 	}
 }

@@ -13,8 +13,11 @@ func (i *info) Doc() command.Doc {
 	return command.Doc{
 		Usage:    "info [options]",
 		Synopsis: "Show figures for debugging",
-		Text:     "Prints the figures that the agent keeps about itself and its parts.",
-		Groups:   command.HTTP,
+		Text: `
+Prints the figures that the agent keeps about itself and its parts.
+
+    $ muster info`,
+		Groups: command.HTTP,
 	}
 }
 

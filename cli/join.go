@@ -14,7 +14,10 @@ func (j *join) Doc() command.Doc {
 		Synopsis: "Join a cluster",
 		Text: `
 Tells the agent to join the cluster of another agent. One member that can be
-reached is enough; it is told about all the others.`,
+reached is enough; it is told about all the others.
+
+    $ muster join 10.0.0.1
+    $ muster join -wan 10.1.0.1`,
 		Groups: command.HTTP,
 	}
 }

@@ -15,7 +15,9 @@ func (k *keygen) Doc() command.Doc {
 		Synopsis: "Make a key for encryption",
 		Text: `
 Prints a new random key of 32 bytes, in base64, with which agents can encrypt
-what they gossip: the option "encrypt" of each agent.`,
+what they gossip: the option "encrypt" of each agent.
+
+    $ muster keygen`,
 	}
 }
 

@@ -11,7 +11,9 @@ func (l *leave) Doc() command.Doc {
 		Text: `
 Has the agent leave the cluster and stop. The others take it out of the
 catalog at once, and a server out of the peers, rather than waiting for it to
-come back.`,
+come back.
+
+    $ muster leave`,
 		Groups: command.HTTP,
 	}
 }

@@ -25,7 +25,11 @@ func (m *members) Doc() command.Doc {
 		Synopsis: "List the members of the cluster",
 		Text: `
 Lists the members that the agent knows by gossip, with their addresses and
-states: alive, leaving, left or failed. The exit code is 2 if none matches.`,
+states: alive, leaving, left or failed. The exit code is 2 if none matches.
+
+    $ muster members
+    $ muster members -detailed
+    $ muster members -wan -status=failed`,
 		Groups: command.HTTP,
 	}
 }

@@ -17,7 +17,9 @@ func (m *monitor) Doc() command.Doc {
 		Synopsis: "Show an agent's log as it is written",
 		Text: `
 Prints the log of the agent as it is written, at a level of its own, which may
-be finer than what the agent itself logs. It ends with an interrupt.`,
+be finer than what the agent itself logs. It ends with an interrupt.
+
+    $ muster monitor -log-level=debug`,
 		Groups: command.HTTP,
 	}
 }

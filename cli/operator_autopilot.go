@@ -22,8 +22,11 @@ func (a *autopilotGetConfig) Doc() command.Doc {
 	return command.Doc{
 		Usage:    "operator autopilot get-config [options]",
 		Synopsis: "Show the configuration of autopilot",
-		Text:     "Prints how autopilot looks after the servers.",
-		Groups:   command.HTTP | command.Server,
+		Text: `
+Prints how autopilot looks after the servers.
+
+    $ muster operator autopilot get-config`,
+		Groups: command.HTTP | command.Server,
 	}
 }
 
@@ -57,8 +60,11 @@ func (a *autopilotSetConfig) Doc() command.Doc {
 	return command.Doc{
 		Usage:    "operator autopilot set-config [options]",
 		Synopsis: "Change the configuration of autopilot",
-		Text:     "Changes how autopilot looks after the servers. The rest stays as it is.",
-		Groups:   command.HTTP | command.Server,
+		Text: `
+Changes how autopilot looks after the servers. The rest stays as it is.
+
+    $ muster operator autopilot set-config -cleanup-dead-servers=false`,
+		Groups: command.HTTP | command.Server,
 	}
 }
 
@@ -137,8 +143,12 @@ func (a *autopilotState) Doc() command.Doc {
 	return command.Doc{
 		Usage:    "operator autopilot state [options]",
 		Synopsis: "Show what autopilot knows of the servers",
-		Text:     "Prints how healthy each server is, and how many could fail.",
-		Groups:   command.HTTP | command.Server,
+		Text: `
+Prints how healthy each server is, and how many could fail.
+
+    $ muster operator autopilot state
+    $ muster operator autopilot state -format=json`,
+		Groups: command.HTTP | command.Server,
 	}
 }
 

@@ -15,8 +15,11 @@ func (r *raftListPeers) Doc() command.Doc {
 	return command.Doc{
 		Usage:    "operator raft list-peers [options]",
 		Synopsis: "List the Raft peers",
-		Text:     "Lists the servers that agree on writes, and which of them leads.",
-		Groups:   command.HTTP | command.Server,
+		Text: `
+Lists the servers that agree on writes, and which of them leads.
+
+    $ muster operator raft list-peers`,
+		Groups: command.HTTP | command.Server,
 	}
 }
 
@@ -87,7 +90,9 @@ func (r *raftRemovePeer) Doc() command.Doc {
 		Text: `
 Removes a server from those that agree on writes, by its address or its id.
 That is for a server that is gone for good and was not removed by itself; one
-that still runs should leave.`,
+that still runs should leave.
+
+    $ muster operator raft remove-peer -address=10.0.0.3:8300`,
 		Groups: command.HTTP | command.Server,
 	}
 }
@@ -125,8 +130,11 @@ func (r *raftTransferLeader) Doc() command.Doc {
 	return command.Doc{
 		Usage:    "operator raft transfer-leader [options]",
 		Synopsis: "Have another server lead",
-		Text:     "Hands the leadership over to another server, without a pause for an election.",
-		Groups:   command.HTTP | command.Server,
+		Text: `
+Hands the leadership over to another server, without a pause for an election.
+
+    $ muster operator raft transfer-leader`,
+		Groups: command.HTTP | command.Server,
 	}
 }
 

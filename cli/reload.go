@@ -11,7 +11,9 @@ func (r *reload) Doc() command.Doc {
 		Text: `
 Has the agent read its configuration files again, as the signal HUP does, and
 take over what can change while it runs: services, checks, watches, the level
-of the log, tokens and certificates among others.`,
+of the log, tokens and certificates among others.
+
+    $ muster reload`,
 		Groups: command.HTTP,
 	}
 }

@@ -19,7 +19,9 @@ func (v *validate) Doc() command.Doc {
 		Text: `
 Checks that an agent would start with the configuration that the files, and
 the .hcl and .json files in the directories, make together. It should be used
-before a reload or a restart.`,
+before a reload or a restart.
+
+    $ muster validate /etc/muster.d`,
 	}
 }
 

@@ -24,7 +24,11 @@ func (v *showVersion) Doc() command.Doc {
 	return command.Doc{
 		Usage:    "version [options]",
 		Synopsis: "Show the version",
-		Text:     "Prints the version, and the release of Consul that it is compatible with.",
+		Text: `
+Prints the version, and the release of Consul that it is compatible with.
+
+    $ muster version
+    $ muster version -format=json`,
 	}
 }
 

@@ -53,6 +53,9 @@ func memoryStorage() *Storage {
 
 // openFiles opens the files in dir.
 func openFiles(dir string, logger hclog.Logger) (*Storage, error) {
+	if err := claim(dir); err != nil {
+		return nil, err
+	}
 	walDir := filepath.Join(dir, "wal")
 	if err := os.MkdirAll(walDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make raft folder: %w", err)
@@ -80,6 +83,36 @@ func openFiles(dir string, logger hclog.Logger) (*Storage, error) {
 	}
 	s.Logs, s.Stable, s.Snapshots = log, log, snapshotStore{snapshots}
 	return s, nil
+}
+
+// owner is the file that says whose the data beside it is.
+const owner = "muster"
+
+// claim makes the folder muster's, unless another program's data is in it. The
+// snapshots of Consul could be read, and its log is in the same kind of files,
+// but not its entries: a server that went on with what it can read would have
+// lost, without a word, what came after the last snapshot.
+func claim(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make raft folder: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, owner)); err == nil {
+		return nil
+	}
+	for _, pattern := range []string{"raft.db", "wal/*", "snapshots/*"} {
+		found, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return fmt.Errorf("look at raft folder: %w", err)
+		}
+		if len(found) > 0 {
+			return fmt.Errorf("%s holds the data of another program, such as Consul: save a snapshot there, "+
+				"start with an empty data directory and restore it", dir)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, owner), []byte("The data of Raft here was written by muster.\n"), 0o600); err != nil {
+		return fmt.Errorf("claim raft folder: %w", err)
+	}
+	return nil
 }
 
 // Close closes the files.

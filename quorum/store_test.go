@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -211,5 +214,38 @@ func TestMemorySnapshots(t *testing.T) {
 	check("three")
 	if _, _, err := m.Open(first.ID()); err == nil {
 		t.Error("an old snapshot is still there")
+	}
+}
+
+// A folder with another program's data is refused, and left as it is.
+func TestClaim(t *testing.T) {
+	for _, file := range []string{"raft.db", "wal/00000000000000000001-0000000000000001.wal", "snapshots/2-100-1700000000000/meta.json"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, file)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("theirs"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := openFiles(dir, hclog.NewNullLogger()); err == nil {
+			_ = s.Close()
+			t.Errorf("%s: opened", file)
+		} else if !strings.Contains(err.Error(), "holds the data of another program") {
+			t.Errorf("%s: %v", file, err)
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+			t.Errorf("%s: the folder holds %v, %v", file, entries, err)
+		}
+	}
+	dir := t.TempDir()
+	for range 2 { // empty, then its own
+		s, err := openFiles(dir, hclog.NewNullLogger())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
