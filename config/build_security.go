@@ -44,13 +44,11 @@ func (b *builder) security(c *Config) {
 }
 
 // addresses is a list of IP addresses.
-func (b *builder) addresses(key string) []netip.Addr {
-	var all []netip.Addr
+func (b *builder) addresses(key string) (all []netip.Addr) {
 	for _, text := range b.list(key) {
 		ip, ok := parseIP(text)
 		if !ok {
 			b.values.fail("%s: invalid ip address: %s", key, text)
-			continue
 		}
 		all = append(all, ip)
 	}
