@@ -181,10 +181,8 @@ func (k *checker) bootstrap() error {
 		return errors.New("'bootstrap_expect > 0' and 'bootstrap = true' are mutually exclusive")
 	case k.Bootstrap && !k.Server:
 		return errors.New("'bootstrap = true' requires 'server = true'")
-	case k.ReadReplica && !k.Server:
-		return errors.New("'read_replica = true' requires 'server = true'")
-	case k.ReadReplica && (k.Bootstrap || n == 1):
-		return errors.New("'read_replica = true' and 'bootstrap = true' are mutually exclusive: a server without a vote cannot begin a cluster")
+	case k.ReadReplica && (!k.Server || k.Bootstrap || n == 1):
+		return errors.New("'read_replica = true' requires 'server = true' and excludes 'bootstrap = true': a server without a vote cannot begin a cluster")
 	case n == 1:
 		k.warn("BootstrapExpect is set to 1; this is the same as Bootstrap mode.")
 		k.Bootstrap, k.BootstrapExpect = true, 0
