@@ -192,13 +192,15 @@ func (a *Agent) startState() error {
 	}
 	q, err := quorum.Open(quorum.Config{
 		ID: a.id, Address: a.cfg.RPC.Advertise.String(), Dir: dir,
-		Storage:    a.world.Storage,
-		Transport:  a.raftTransport(),
-		Bootstrap:  a.cfg.Dev || a.cfg.Bootstrap,
-		Multiplier: a.cfg.Raft.Multiplier,
-		Snapshots:  snapshotPolicy(a.cfg),
-		Gone:       func(ctx context.Context, _, address string) error { return a.client.Gone(ctx, address) },
-		Logger:     a.log.Named("agent.server"),
+		Storage:     a.world.Storage,
+		Transport:   a.raftTransport(),
+		Bootstrap:   a.cfg.Dev || a.cfg.Bootstrap,
+		Multiplier:  a.cfg.Raft.Multiplier,
+		Snapshots:   snapshotPolicy(a.cfg),
+		SegmentSize: a.cfg.Raft.SegmentSize, NoRecent: a.cfg.Raft.DisableLogCache,
+		Meter:  a.meter,
+		Gone:   func(ctx context.Context, _, address string) error { return a.client.Gone(ctx, address) },
+		Logger: a.log.Named("agent.server"),
 	}, measureMachine(machine{a.store, a.restored}, a.meter))
 	if err != nil {
 		return err

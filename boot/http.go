@@ -160,6 +160,10 @@ func (a *Agent) listen(e config.Endpoint) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := own(e.Addr, a.cfg.HTTP.Socket); err != nil {
+		l.Close()
+		return nil, err
+	}
 	if m := a.cfg.HTTP.Socket.Mode; m != "" {
 		mode, err := strconv.ParseUint(m, 8, 32)
 		if err == nil {

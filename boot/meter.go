@@ -87,6 +87,12 @@ func (a *Agent) watchGauges() {
 	}
 	a.meter.Watch("raft.last_index", stat("last_log_index"))
 	a.meter.Watch("raft.applied_index", stat("applied_index"))
+	a.meter.Watch("raft.leader.oldestLogAge", func() float64 {
+		if oldest := a.quorum.OldestEntry(); a.quorum.IsLeader() && !oldest.IsZero() {
+			return float64(time.Since(oldest).Milliseconds())
+		}
+		return 0
+	})
 	a.watchUsage()
 }
 
@@ -144,6 +150,7 @@ func measure(log ops.Log, m *meter.Meter) ops.Log {
 	l.took[model.CmdKV] = m.Timer("kvs.apply")
 	l.took[model.CmdTxn] = m.Timer("txn.apply")
 	l.took[model.CmdSession] = m.Timer("session.apply")
+	l.took[model.CmdQuery] = m.Timer("prepared-query.apply")
 	l.took[model.CmdRegister] = m.Timer("catalog.register")
 	l.took[model.CmdDeregister] = m.Timer("catalog.deregister")
 	return l
@@ -178,6 +185,7 @@ func measureMachine(to machine, m *meter.Meter) *measuredMachine {
 	k.took[model.CmdKV] = m.Timer("fsm.kvs")
 	k.took[model.CmdSession] = m.Timer("fsm.session")
 	k.took[model.CmdTxn] = m.Timer("fsm.txn")
+	k.took[model.CmdQuery] = m.Timer("fsm.prepared-query")
 	k.took[model.CmdTombstone] = m.Timer("fsm.tombstone")
 	k.took[model.CmdCoordinates] = m.Timer("fsm.coordinate.batch-update")
 	return k

@@ -32,7 +32,7 @@ func clusterOptions() []Option {
 		{Key: "raft_logstore.verification.enabled", Type: Bool, Mark: Newer, Idle: "every entry on disk has a checksum already", Doc: "Compare the logs of the servers."},
 		{Key: "raft_logstore.verification.interval", Type: Duration, Default: "60s", Mark: Newer, Idle: "every entry on disk has a checksum already", Doc: "Time between comparisons of the logs."},
 		{Key: "raft_logstore.boltdb.no_freelist_sync", Type: Bool, Mark: Newer, Moot: mootLog, Doc: "Belongs to another kind of log."},
-		{Key: "raft_logstore.wal.segment_size_mb", Type: Int, Default: "64", Mark: Newer, Doc: "Size of one file of the log, in MiB."},
+		{Key: "raft_logstore.wal.segment_size_mb", Type: Int, Default: "16", Mark: Newer, Doc: "Size of one file of the log, in MiB."},
 		{Key: "rpc.enable_streaming", Type: Bool, Default: "true", Mark: Modern, Moot: mootStream, Name: "RPCConfig.EnableStreaming", Doc: "Servers push changes of health to clients."},
 		{Key: "use_streaming_backend", Type: Bool, Default: "true", Mark: Modern, Moot: mootStream, Doc: "Clients let servers push changes of health."},
 		{Key: "protocol", Flag: "protocol", Type: Int, Default: "2", Name: "RPCProtocol", Doc: "Version of the protocol between agents: 2 or 3."},

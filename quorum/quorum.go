@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
+	"muster/internal/meter"
 	"muster/model"
 )
 
@@ -89,6 +90,13 @@ type Config struct {
 	// ends. With it the others replace a leader that died as soon as their
 	// promises allow. A wrong answer disturbs nobody. nil: nothing is ever certain.
 	Gone func(ctx context.Context, id, address string) error
+	// SegmentSize is the size of a file of the log, in bytes, two of which exist
+	// at least. 0 is 16 MiB.
+	SegmentSize int
+	// NoRecent keeps no recent entries in memory for followers.
+	NoRecent bool
+	// Meter counts what the log on disk does. nil: nobody.
+	Meter *meter.Meter
 	// Logger gets what Raft has to say. nil: nobody does.
 	Logger hclog.Logger
 }
@@ -196,6 +204,7 @@ func open(cfg Config, sm StateMachine, st *Storage) (*Quorum, error) {
 
 		electionTimeout: conf.HeartbeatTimeout,
 	}
+	q.logs.none = cfg.NoRecent
 	q.watcher.init()
 	q.confirm.init()
 	q.proposer.init()

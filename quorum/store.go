@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -9,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	files "github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/metadb"
@@ -32,7 +32,7 @@ func openStorage(cfg *Config) (*Storage, error) {
 	case cfg.Dir == "":
 		return memoryStorage(), nil
 	default:
-		return openFiles(cfg.Dir, cfg.Logger)
+		return openFiles(cfg)
 	}
 }
 
@@ -52,7 +52,8 @@ func memoryStorage() *Storage {
 }
 
 // openFiles opens the files in dir.
-func openFiles(dir string, logger hclog.Logger) (*Storage, error) {
+func openFiles(cfg *Config) (*Storage, error) {
+	dir, logger := cfg.Dir, cfg.Logger
 	if err := claim(dir); err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func openFiles(dir string, logger hclog.Logger) (*Storage, error) {
 	s := &Storage{}
 	meta := &metadb.BoltMetaDB{}
 	s.Closers = append(s.Closers, meta.Close) // the log does not close it
-	log, err := OpenLog(walDir, files.New(), meta, segmentSize, logger)
+	log, err := OpenLog(walDir, files.New(), meta, cmp.Or(cfg.SegmentSize, segmentSize), logger, cfg.Meter)
 	if err != nil {
 		_ = s.Close()
 		return nil, err
@@ -170,6 +171,8 @@ type logStore struct {
 	members func(raft.Configuration)
 	stall   *stallWatch
 
+	none bool // keep nothing at hand
+
 	mu     sync.RWMutex
 	recent []raft.Log // entry i is at i modulo the length; nil without followers
 }
@@ -235,6 +238,9 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 }
 
 func (s *logStore) keepRecent() {
+	if s.none {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.recent == nil {

@@ -62,7 +62,7 @@ func TestLogs(t *testing.T) {
 				st := memoryStorage()
 				if kind == "disk" {
 					var err error
-					if st, err = openFiles(t.TempDir(), hclog.NewNullLogger()); err != nil {
+					if st, err = openFiles(&Config{Dir: t.TempDir(), Logger: hclog.NewNullLogger()}); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -12,6 +12,8 @@ import (
 	wal "github.com/hashicorp/raft-wal"
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
+
+	"muster/internal/meter"
 )
 
 // A Log is raft-wal, with what version 0.4.0 of it lacks. Its tail segment has no
@@ -32,13 +34,15 @@ type Log struct {
 }
 
 // OpenLog opens the log in a folder of vfs. meta tells its segments; it is not
-// closed with the log. segmentBytes is the size of a file.
-func OpenLog(dir string, vfs types.VFS, meta types.MetaStore, segmentBytes int, logger hclog.Logger) (*Log, error) {
+// closed with the log. segmentBytes is the size of a file; m, which may be nil,
+// counts what is done.
+func OpenLog(dir string, vfs types.VFS, meta types.MetaStore, segmentBytes int, logger hclog.Logger, m *meter.Meter) (*Log, error) {
 	s := &segments{Filer: segment.NewFiler(dir, vfs), MetaStore: meta}
 	if err := sealTail(dir, s.Filer, meta); err != nil {
 		return nil, err
 	}
-	log, err := wal.Open(dir, wal.WithMetaStore(s), wal.WithSegmentFiler(s), wal.WithSegmentSize(segmentBytes), wal.WithLogger(logger))
+	log, err := wal.Open(dir, wal.WithMetaStore(s), wal.WithSegmentFiler(s), wal.WithSegmentSize(segmentBytes), wal.WithLogger(logger),
+		wal.WithMetricsCollector(newWALMetrics(m)))
 	if err != nil {
 		return nil, fmt.Errorf("open raft log: %w", err)
 	}

@@ -48,7 +48,7 @@ type logCrasher struct {
 // life opens the log, compares it, and uses it until a crash.
 func (c *logCrasher) life() {
 	user := c.disk.Open()
-	log, err := OpenLog("wal", user, user, 1<<10, hclog.NewNullLogger())
+	log, err := OpenLog("wal", user, user, 1<<10, hclog.NewNullLogger(), nil)
 	if err != nil {
 		c.t.Fatal(err)
 	}

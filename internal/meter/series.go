@@ -282,6 +282,13 @@ func (t *Tally) Inc() {
 	}
 }
 
+// Add adds n.
+func (t *Tally) Add(n uint64) {
+	if t != nil {
+		t.n.Add(n)
+	}
+}
+
 // flush tells go-metrics what the tallies have counted since the last call, and
 // what the gauges show.
 func (m *Meter) flush() {

@@ -66,7 +66,7 @@ func (d *disk) wait() {
 // storage opens it for a server.
 func (d *disk) storage() (*quorum.Storage, error) {
 	user := d.Open()
-	log, err := quorum.OpenLog("wal", user, user, segmentBytes, hclog.NewNullLogger())
+	log, err := quorum.OpenLog("wal", user, user, segmentBytes, hclog.NewNullLogger(), nil)
 	if err != nil {
 		return nil, err
 	}
