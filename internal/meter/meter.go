@@ -235,5 +235,9 @@ func (m *Meter) Close() {
 	m.stop()
 	<-m.done
 	m.flush()
+	// What libraries emit from now on goes nowhere: their receiver outlives us.
+	conf := metrics.DefaultConfig(m.cfg.Prefix)
+	conf.EnableRuntimeMetrics = false
+	_, _ = metrics.NewGlobal(conf, &metrics.BlackholeSink{}) // fails for no configuration
 	m.metrics.Shutdown()
 }
