@@ -18,6 +18,7 @@ import (
 	"muster/dnsd"
 	"muster/gossip"
 	"muster/httpd"
+	"muster/httpd/conns"
 	"muster/internal/limit"
 	"muster/internal/log"
 	"muster/internal/meter"
@@ -42,7 +43,7 @@ type Agent struct {
 	meter *meter.Meter
 	// limits, httpConns and rpcConns bound what callers may take.
 	limits    *relay.Limits
-	httpConns *httpd.ConnLimit
+	httpConns *conns.Limit
 	rpcConns  *limit.Conns
 	id        string
 
@@ -130,6 +131,7 @@ func StartIn(world World, cfg *config.Config, logs *log.Log, load Loader) (_ *Ag
 		{"TLS", a.startTLS},
 		{"certificate", a.startEnroll},
 		{"server port", a.startWire},
+		{"presence", a.startPresence},
 		{"state", a.startState},
 		{"gossip", a.startGossip},
 		{"operations", a.startOps},

@@ -13,7 +13,7 @@ import (
 
 	"muster/config"
 	"muster/gossip"
-	"muster/httpd"
+	"muster/httpd/conns"
 	"muster/internal/limit"
 	"muster/internal/meter"
 	"muster/internal/version"
@@ -40,7 +40,7 @@ func (a *Agent) startMeter() error {
 	a.meter = m
 	a.onStop(m.Close)
 	a.limits = relay.NewLimits(requestRates(a.cfg), a.log.Named("agent.rpc"), m)
-	a.httpConns = httpd.NewConnLimit(a.cfg.HTTP.MaxConnsPerClient, a.log.Named("agent.http"), m)
+	a.httpConns = conns.New(a.cfg.HTTP.MaxConnsPerClient, a.log.Named("agent.http"), m)
 	a.rpcConns = limit.NewConns(a.cfg.RPC.MaxConnsPerClient, 0)
 	return nil
 }

@@ -429,6 +429,7 @@ func TestAwaitCoordinates(t *testing.T) {
 		ms := w.cluster(2, nil)
 		a, c := ms[0], w.open(w.config(3))
 		w.join(c, addr(1))
+		synctest.Wait() // a knows of it, too
 		a.AwaitCoordinates(context.Background())
 		for _, name := range []string{"n2", "n3"} {
 			if _, ok := a.CachedCoordinate(name); !ok {

@@ -5,8 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -37,31 +35,6 @@ func (b *body) gzipped() []byte {
 		b.gz = buf.Bytes()
 	})
 	return b.gz
-}
-
-// acceptsGzip reads Accept-Encoding (RFC 9110, 12.5.3): what is said of gzip
-// counts before what is said of "*", and a weight of 0 is a refusal.
-func acceptsGzip(r *http.Request) bool {
-	accepts := false
-	for item := range strings.SplitSeq(strings.Join(r.Header["Accept-Encoding"], ","), ",") {
-		coding, weight, _ := strings.Cut(item, ";")
-		switch coding = strings.TrimSpace(coding); {
-		case strings.EqualFold(coding, "gzip"):
-			return !isZero(weight)
-		case coding == "*":
-			accepts = !isZero(weight)
-		}
-	}
-	return accepts
-}
-
-func isZero(weight string) bool {
-	name, value, _ := strings.Cut(strings.TrimSpace(weight), "=")
-	if !strings.EqualFold(name, "q") {
-		return false
-	}
-	q, err := strconv.ParseFloat(value, 64)
-	return err == nil && q == 0
 }
 
 // ask answers a question with JSON, shared where it can be.

@@ -16,6 +16,8 @@ import (
 
 	fastjson "github.com/segmentio/encoding/json"
 
+	"muster/httpd/conns"
+	"muster/internal/accept"
 	"muster/model"
 	"muster/ops"
 	"muster/relay"
@@ -323,7 +325,7 @@ func (c *call) sendJSON(status int, b *body) error {
 		buf.WriteByte('\n')
 		return c.send(status, buf.Bytes())
 	}
-	if len(data) >= gzipMin && acceptsGzip(c.r) {
+	if len(data) >= gzipMin && accept.Gzip(c.r.Header["Accept-Encoding"]) {
 		h["Content-Encoding"] = hGzip
 		data = b.gzipped()
 	}
@@ -370,7 +372,7 @@ func (c *call) fail(err error) {
 	}
 	switch k := model.KindOf(err); {
 	case k == model.TooMany || k == model.Overloaded:
-		c.w.Header().Set("Retry-After", retryAfter)
+		c.w.Header().Set("Retry-After", conns.RetryAfter)
 	case c.forwarded && k == model.NotLeader:
 		c.w.Header()[relay.HeaderError] = hNotLeader
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"muster/httpd/conns"
 	"muster/internal/memnet"
 )
 
@@ -43,7 +44,7 @@ func newCrowd(t *testing.T) *crowd {
 	k.server = &http.Server{Handler: k.door, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	go func() {
 		defer close(k.served)
-		k.server.Serve(NewConnLimit(2*crowdSize, hclog.NewNullLogger(), nil).Serve(k.server, l))
+		k.server.Serve(conns.New(2*crowdSize, hclog.NewNullLogger(), nil).Serve(k.server, l))
 	}()
 	t.Cleanup(k.close)
 	return k

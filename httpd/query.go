@@ -153,7 +153,7 @@ func (c *call) queryExecute(name string) error {
 	c.setMeta(ops.Meta{Index: 1, KnownLeader: meta.KnownLeader, LastContact: meta.LastContact, Mode: meta.Mode})
 	c.noteCached(false)
 	if c.translates() {
-		x.Nodes = wan(x.Nodes).([]*model.CheckServiceNode)
+		x.Nodes = model.ForWAN(x.Nodes).([]*model.CheckServiceNode)
 	}
 	return c.json(queryResult{Service: x.Query.Service.Service, Nodes: x.Nodes, DNS: x.Query.DNS, Datacenter: x.Datacenter,
 		Failovers: x.Failovers, queryMeta: newQueryMeta(meta)})

@@ -17,6 +17,8 @@ import (
 	"path"
 	"strings"
 	"sync"
+
+	"muster/internal/accept"
 )
 
 //go:embed all:dist
@@ -128,7 +130,7 @@ func (f *file) send(w http.ResponseWriter, r *http.Request) {
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("Content-Type", f.kind)
 	body, tag := f.plain, f.tag
-	if f.gzipped != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
+	if f.gzipped != nil && accept.Gzip(r.Header["Accept-Encoding"]) {
 		h.Set("Content-Encoding", "gzip")
 		body, tag = f.gzipped, f.tag+"-gz"
 	}
@@ -141,21 +143,6 @@ func (f *file) send(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodHead {
 		w.Write(body)
 	}
-}
-
-// acceptsGzip reads an Accept-Encoding header (RFC 9110, 12.5.3).
-func acceptsGzip(header string) bool {
-	for part := range strings.SplitSeq(header, ",") {
-		coding, weight, _ := strings.Cut(part, ";")
-		if c := strings.TrimSpace(coding); strings.EqualFold(c, "gzip") || c == "*" {
-			switch strings.ReplaceAll(weight, " ", "") {
-			case "q=0", "q=0.0", "q=0.00", "q=0.000":
-				return false
-			}
-			return true
-		}
-	}
-	return false
 }
 
 // load reads a file and prepares it for sending, for files that cannot change

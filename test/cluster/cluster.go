@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -94,15 +95,15 @@ type Agent struct {
 	ip      string
 	running *boot.Agent // nil: it does not
 	dir     string      // its data directory
-	left    time.Time   // when it last left the cluster
+	left    []time.Time // when it left the cluster
 }
 
-// LeftSince tells whether the node has left the cluster since t: its sessions
-// have ended then.
-func (a *Agent) LeftSince(t time.Time) bool {
+// LeftBetween tells whether the node has left the cluster between two times: its
+// sessions have ended then.
+func (a *Agent) LeftBetween(from, to time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.left.After(t)
+	return slices.ContainsFunc(a.left, func(t time.Time) bool { return t.After(from) && t.Before(to) })
 }
 
 // Name is what the agent's node is called.
@@ -278,7 +279,7 @@ func (a *Agent) Stop() {
 func (a *Agent) Leave() {
 	if r := a.take(); r != nil {
 		a.mu.Lock()
-		a.left = time.Now()
+		a.left = append(a.left, time.Now())
 		a.mu.Unlock()
 		if err := r.Leave(); err != nil {
 			a.cluster.Note("%s could not leave: %v", a.Name(), err)

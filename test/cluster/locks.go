@@ -27,6 +27,8 @@ type Locks struct {
 // asked to end, or when the holder could not count on its session any more.
 type hold struct {
 	session  string
+	agent    *Agent    // whose node's session it is
+	made     time.Time // or shortly after
 	from, to time.Time
 	// free is the time before which nobody else may have the lock, because the
 	// session was ended while it held it; zero if it was not.
@@ -42,11 +44,14 @@ func (l *Locks) add(h hold) {
 // Check returns an error when two held the lock at the same time, or one had it
 // during a lock-delay.
 func (l *Locks) Check() error {
+	// The sessions of a node that leaves end with it.
+	l.holds = slices.DeleteFunc(l.holds, func(h hold) bool { return h.agent.LeftBetween(h.made, h.to) })
 	slices.SortFunc(l.holds, func(a, b hold) int { return a.from.Compare(b.from) })
 	for i := 1; i < len(l.holds); i++ {
 		a, b := l.holds[i-1], l.holds[i]
 		if a.session != b.session && b.from.Before(a.to) {
-			return fmt.Errorf("%s held the lock until %s, and %s from %s", a.session, a.to.Format(clock), b.session, b.from.Format(clock))
+			return fmt.Errorf("%s of %s held the lock from %s to %s, and %s of %s from %s", a.session, a.agent.Name(), a.from.Format(clock), a.to.Format(clock),
+				b.session, b.agent.Name(), b.from.Format(clock))
 		}
 		if b.from.Before(a.free) {
 			return fmt.Errorf("%s had the lock from %s, in the lock-delay of %s until %s", b.session, b.from.Format(clock), a.session, a.free.Format(clock))
@@ -93,7 +98,7 @@ func (l *Locker) once(ctx context.Context) {
 		return
 	}
 	until := sent.Add(sessionTTL) // for so long the session cannot expire
-	h := hold{session: made.ID}
+	h := hold{session: made.ID, agent: at, made: sent}
 	for tries := 0; tries < 20 && ctx.Err() == nil; tries++ {
 		if r = ask(ctx, at, "PUT", "/v1/kv/lock?acquire="+made.ID, made.ID); r != nil && string(r.Body) == "true" {
 			h.from = time.Now()
@@ -128,9 +133,7 @@ func (l *Locker) once(ctx context.Context) {
 			h.to = until
 		}
 	}
-	if !at.LeftSince(sent) {
-		l.locks.add(h)
-	}
+	l.locks.add(h)
 }
 
 // renew asks for more time. The answer is worth it from when it was asked for.

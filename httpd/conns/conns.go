@@ -1,4 +1,5 @@
-package httpd
+// Package conns bounds how many connections each client of a door may have.
+package conns
 
 import (
 	"context"
@@ -15,33 +16,33 @@ import (
 // tooMany is what a client hears that has too many connections already.
 const tooMany = "Your IP is issuing too many concurrent connections, please rate limit your calls\n"
 
-// retryAfter is how many seconds a client that is over a limit should wait.
-const retryAfter = "1"
+// RetryAfter is how many seconds a client that is over a limit should wait.
+const RetryAfter = "1"
 
 // hurried is how many connections above the limits are answered at a time, over
 // all clients. What is above even that gets an answer that is written blindly.
 const hurried = 64
 
-// ConnLimit bounds how many connections each client address may have, and tells
+// Limit bounds how many connections each client address may have, and tells
 // those above: 429, whether they use TLS or not.
-type ConnLimit struct {
+type Limit struct {
 	conns  *limit.Conns
 	logger hclog.Logger
 	meter  *meter.Meter
 	notice limit.Notice
 }
 
-// NewConnLimit allows perClient connections; 0 or less is no limit.
-func NewConnLimit(perClient int, logger hclog.Logger, m *meter.Meter) *ConnLimit {
-	return &ConnLimit{conns: limit.NewConns(perClient, hurried), logger: logger, meter: m, notice: limit.Notice{Every: time.Second}}
+// New allows perClient connections; 0 or less is no limit.
+func New(perClient int, logger hclog.Logger, m *meter.Meter) *Limit {
+	return &Limit{conns: limit.NewConns(perClient, hurried), logger: logger, meter: m, notice: limit.Notice{Every: time.Second}}
 }
 
 // Set changes the limit. Connections that are open stay.
-func (l *ConnLimit) Set(perClient int) { l.conns.Set(perClient) }
+func (l *Limit) Set(perClient int) { l.conns.Set(perClient) }
 
 // Serve has a server be asked through a listener within the limit. It returns
 // the listener to serve.
-func (l *ConnLimit) Serve(s *http.Server, inner net.Listener) net.Listener {
+func (l *Limit) Serve(s *http.Server, inner net.Listener) net.Listener {
 	next := s.Handler
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		if !limit.Over(c) {
@@ -55,7 +56,7 @@ func (l *ConnLimit) Serve(s *http.Server, inner net.Listener) net.Listener {
 			next.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Set("Retry-After", retryAfter)
+		w.Header().Set("Retry-After", RetryAfter)
 		w.Header().Set("Connection", "close")
 		w.Header().Set("Content-Type", "text/plain")
 		w.WriteHeader(http.StatusTooManyRequests)
@@ -67,17 +68,17 @@ func (l *ConnLimit) Serve(s *http.Server, inner net.Listener) net.Listener {
 type overLimit struct{}
 
 // refuse closes a connection with an answer that does not wait for the question.
-func (l *ConnLimit) refuse(c net.Conn) {
+func (l *Limit) refuse(c net.Conn) {
 	l.tell(c.RemoteAddr())
 	// A small answer into an empty buffer does not block; the deadline is for
 	// clients that make it.
 	c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-	c.Write([]byte("HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nRetry-After: " + retryAfter +
+	c.Write([]byte("HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nRetry-After: " + RetryAfter +
 		"\r\nConnection: close\r\n\r\n" + tooMany))
 	c.Close()
 }
 
-func (l *ConnLimit) tell(client net.Addr) {
+func (l *Limit) tell(client net.Addr) {
 	l.meter.Count("http.conns.refused")
 	if dropped, ok := l.notice.Pass(); ok {
 		l.logger.Warn("A client has too many connections (limits.http_max_conns_per_client)", "client", limit.IP(client), "not_logged", dropped)
