@@ -228,7 +228,7 @@ func TestClaim(t *testing.T) {
 		if err := os.WriteFile(path, []byte("theirs"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if s, err := openFiles(dir, hclog.NewNullLogger()); err == nil {
+		if s, err := openFiles(&Config{Dir: dir, Logger: hclog.NewNullLogger()}); err == nil {
 			_ = s.Close()
 			t.Errorf("%s: opened", file)
 		} else if !strings.Contains(err.Error(), "holds the data of another program") {
@@ -240,7 +240,7 @@ func TestClaim(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for range 2 { // empty, then its own
-		s, err := openFiles(dir, hclog.NewNullLogger())
+		s, err := openFiles(&Config{Dir: dir, Logger: hclog.NewNullLogger()})
 		if err != nil {
 			t.Fatal(err)
 		}
