@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -60,8 +61,8 @@ func (c *logCrasher) life() {
 	if err := compareLog(log, &c.model); err != nil {
 		c.t.Fatal(err)
 	}
-	crashed := false
-	c.disk.CrashAfter(1+c.rand.IntN(60), c.rand.IntN(2) == 0, func() { crashed = true })
+	var crashed atomic.Bool // the log works in the background, too
+	c.disk.CrashAfter(1+c.rand.IntN(60), c.rand.IntN(2) == 0, func() { crashed.Store(true) })
 	for range c.rand.IntN(40) {
 		before := c.model
 		if c.rand.IntN(6) == 0 && len(c.model.entries) > 0 {
@@ -69,7 +70,7 @@ func (c *logCrasher) life() {
 		} else {
 			c.append(log)
 		}
-		if crashed {
+		if crashed.Load() {
 			c.other = &before
 			return
 		}
