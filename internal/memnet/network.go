@@ -86,6 +86,16 @@ func (n *Network) Heal(a, b string) { n.setCut(a, b, false) }
 func (n *Network) Isolate(ip string) { n.setCutAll(ip, true) }
 func (n *Network) Rejoin(ip string)  { n.setCutAll(ip, false) }
 
+// Restore makes all links perfect, those of addresses that nobody has any more
+// among them.
+func (n *Network) Restore() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.links)
+	close(n.changed)
+	n.changed = make(chan struct{})
+}
+
 func (n *Network) setCut(a, b string, cut bool) {
 	set := func(l *Link) Link { l.Cut = cut; return *l }
 	n.update(a, b, set)

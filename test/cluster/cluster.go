@@ -329,9 +329,9 @@ func (a *Agent) Crash(power bool, after int) {
 
 // Close stops all agents.
 func (c *Cluster) Close() {
+	c.Net.Restore()
 	var stopping sync.WaitGroup
 	for _, a := range c.agents {
-		c.Net.Rejoin(a.IP())
 		a.disk.Resume()
 		stopping.Go(a.Stop)
 	}

@@ -60,7 +60,7 @@ func NewFaults(c *Cluster) *Faults {
 		links: map[[2]*Agent]memnet.Link{}, dark: map[*Agent]bool{}, busy: map[*Agent]bool{}}
 	for len(f.kinds) == 0 {
 		for _, k := range allFaults {
-			if f.rand.IntN(3) == 0 {
+			if f.rand.IntN(3) == 0 && !(raceDetector && k.name == "move") {
 				f.kinds = append(f.kinds, k)
 			}
 		}
