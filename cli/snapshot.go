@@ -67,6 +67,21 @@ func fileArg(c *command.Call) (string, bool) {
 	return "", false
 }
 
+// readSnapshot reads and verifies the archive in a file. The caller closes the
+// state. Errors go on from the word "Error".
+func readSnapshot(name string) (archive.Meta, *archive.State, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return archive.Meta{}, nil, fmt.Errorf("opening snapshot file: %w", err)
+	}
+	defer file.Close()
+	meta, state, err := archive.Read(file)
+	if err != nil {
+		return archive.Meta{}, nil, fmt.Errorf("reading snapshot: %w", err)
+	}
+	return meta, state, nil
+}
+
 // saveVerified writes the file under another name, and gives it its own once
 // it is on disk and known to be whole.
 func saveVerified(from io.Reader, file string) (err error) {

@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"encoding/json"
-	"os"
 	"unicode/utf8"
 
 	"muster/cli/command"
@@ -31,14 +30,9 @@ func (s *snapshotDecode) Run(c *command.Call) int {
 	if !ok {
 		return command.ExitError
 	}
-	file, err := os.Open(name)
+	_, state, err := readSnapshot(name)
 	if err != nil {
-		return c.Fail("Error opening snapshot file: %s", err)
-	}
-	defer file.Close()
-	_, state, err := archive.Read(file)
-	if err != nil {
-		return c.Fail("Error reading snapshot: %s", err)
+		return c.Fail("Error %s", err)
 	}
 	defer state.Close()
 	header, records, err := archive.Records(state)

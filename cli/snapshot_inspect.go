@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,14 +48,9 @@ func (s *snapshotInspect) Run(c *command.Call) int {
 	if !ok {
 		return command.ExitError
 	}
-	file, err := os.Open(name)
+	meta, state, err := readSnapshot(name)
 	if err != nil {
-		return c.Fail("Error opening snapshot file: %s", err)
-	}
-	defer file.Close()
-	meta, state, err := archive.Read(file)
-	if err != nil {
-		return c.Fail("Error reading snapshot: %s", err)
+		return c.Fail("Error %s", err)
 	}
 	defer state.Close()
 	contents, err := s.count(state)
