@@ -209,10 +209,19 @@ func (p *Pool) Leave() error {
 	if err := p.serf.Leave(); err != nil {
 		return fmt.Errorf("leave gossip: %w", err)
 	}
-	if !alone {
-		// Whoever has not heard of it yet still probes us.
-		time.Sleep(p.propagate)
+	if alone {
+		return nil
 	}
+	stay := time.NewTimer(p.propagate) // whoever has not heard of it yet still probes us
+	defer stay.Stop()
+	// Whoever synchronised with us between our decision and our message has
+	// taken the time of that message for the time of our joining, ignores the
+	// message as old and sees us fail. To these we say it again, at a later
+	// time.
+	if err := p.serf.RemoveFailedNode(p.name); err != nil {
+		return fmt.Errorf("leave gossip: %w", err)
+	}
+	<-stay.C
 	return nil
 }
 

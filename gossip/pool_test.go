@@ -439,8 +439,9 @@ func TestAwaitCoordinates(t *testing.T) {
 		c.end()
 		time.Sleep(settle)
 		d := w.open(w.config(4))
-		w.join(d, addr(1))
 		w.net.SetLink(addr(1), addr(4), memnet.Link{Loss: 1})
+		w.join(d, addr(1))
+		synctest.Wait() // a knows of it, too
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		begin := time.Now()
@@ -520,6 +521,24 @@ func TestCloseDuringLeave(t *testing.T) {
 		if err := ms[1].Leave(); err != nil {
 			t.Errorf("leave after close: %v", err)
 		}
+		time.Sleep(settle)
+		w.expect(ms[0], "n1 alive, n2 left")
+	})
+}
+
+// Who synchronises with a member that has just decided to leave learns the
+// time of the leave before its message.
+func TestSyncDuringLeave(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ms := w.cluster(2, nil)
+		left := make(chan error)
+		go func() { left <- ms[1].Leave() }()
+		time.Sleep(time.Millisecond)
+		w.join(ms[0], addr(2))
+		if err := <-left; err != nil {
+			t.Error(err)
+		}
+		ms[1].end()
 		time.Sleep(settle)
 		w.expect(ms[0], "n1 alive, n2 left")
 	})
