@@ -87,7 +87,9 @@ func (c *cluster) start(s *server) {
 		c.t.Fatal(err)
 	}
 	cfg := s.cfg
-	cfg.Logger = hclog.NewNullLogger()
+	if cfg.Logger == nil {
+		cfg.Logger = hclog.NewNullLogger()
+	}
 	if c.watch {
 		cfg.Gone = goneFrom(host)
 	}
@@ -98,7 +100,12 @@ func (c *cluster) start(s *server) {
 		Logger:  hclog.NewNullLogger(),
 	})
 	s.machine = &machine{}
-	if s.Quorum, err = open(cfg, s.machine, s.store); err != nil {
+	if cfg.Dir != "" {
+		s.Quorum, err = Open(cfg, s.machine)
+	} else {
+		s.Quorum, err = open(cfg, s.machine, s.store, nil)
+	}
+	if err != nil {
 		c.t.Fatal(err)
 	}
 }

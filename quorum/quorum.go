@@ -64,6 +64,8 @@ type Config struct {
 	Address string
 	// Dir holds the folders "wal", the log, and "snapshots"; it is made if
 	// missing. Only one process can use it. Empty: everything is kept in memory.
+	// A file "peers.json" in it replaces the members when the server is opened;
+	// "peers.info", which is written there, explains it.
 	Dir string
 	// Storage, when set, opens what takes the place of Dir.
 	Storage func() (*Storage, error)
@@ -158,16 +160,20 @@ type Quorum struct {
 
 // Open starts this server's part. It returns when a snapshot, if there is one,
 // has been restored; the log behind it is applied later, when the server leads
-// or hears from a leader. Close must be called on what it returns.
+// or hears from a leader. If a peers.json asks for it, the members are replaced first. Close must be called on what it returns.
 func Open(cfg Config, sm StateMachine) (*Quorum, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()
+	}
+	recovery, err := wantedRecovery(&cfg)
+	if err != nil {
+		return nil, err
 	}
 	st, err := openStorage(&cfg)
 	if err != nil {
 		return nil, err
 	}
-	q, err := open(cfg, sm, st)
+	q, err := open(cfg, sm, st, recovery)
 	if err != nil {
 		_ = st.Close()
 		return nil, err
@@ -175,7 +181,7 @@ func Open(cfg Config, sm StateMachine) (*Quorum, error) {
 	return q, nil
 }
 
-func open(cfg Config, sm StateMachine, st *Storage) (*Quorum, error) {
+func open(cfg Config, sm StateMachine, st *Storage, recovery *recovery) (*Quorum, error) {
 	conf, err := raftConfig(cfg)
 	if err != nil {
 		return nil, err
@@ -208,6 +214,11 @@ func open(cfg Config, sm StateMachine, st *Storage) (*Quorum, error) {
 	q.watcher.init()
 	q.confirm.init()
 	q.proposer.init()
+	if recovery != nil {
+		if err := recovery.run(conf, st, q.fsm, trans); err != nil {
+			return nil, err
+		}
+	}
 	if err := q.start(conf, cfg.Bootstrap); err != nil {
 		return nil, err
 	}

@@ -312,7 +312,7 @@ func TestSnapshotCutsLog(t *testing.T) {
 		var want []string
 		for round := range 3 {
 			m := &machine{}
-			q, err := open(quiet(cfg), m, st)
+			q, err := open(quiet(cfg), m, st, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

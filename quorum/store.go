@@ -57,6 +57,9 @@ func openFiles(cfg *Config) (*Storage, error) {
 	if err := claim(dir); err != nil {
 		return nil, err
 	}
+	if err := writePeersInfo(dir); err != nil {
+		return nil, err
+	}
 	walDir := filepath.Join(dir, "wal")
 	if err := os.MkdirAll(walDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make raft folder: %w", err)
