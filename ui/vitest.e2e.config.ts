@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-// The page in Chromium, against real agents.
+// The page in Chromium, against real agents. Each file has agents of its own, so
+// that two run at a time: much of a test is waiting for a cluster.
 export default defineConfig({
   test: {
     globalSetup: ['e2e/setup.ts'],
@@ -8,7 +9,6 @@ export default defineConfig({
     environment: 'node',
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    fileParallelism: false,
-    maxWorkers: 1,
+    maxWorkers: 2,
   },
 })

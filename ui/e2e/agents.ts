@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -117,15 +118,36 @@ function portArgs(p: Ports): string[] {
     '-server-port', `${p.server}`, '-grpc-port', '-1']
 }
 
-/** Ports that nobody has right now, held together until all are found. */
+/**
+ * Ports that nobody has: a block of ten below those that the kernel gives to
+ * outgoing connections, so that an agent finds them again when it starts anew.
+ * Who listens on the block's last one, for as long as the tests run, has the block.
+ */
 async function freePorts(): Promise<Ports> {
-  const held = await Promise.all(Array.from({ length: 5 }, () => new Promise<ReturnType<typeof createServer>>((done, fail) => {
-    const server = createServer().once('error', fail)
-    server.listen(0, '127.0.0.1', () => done(server))
-  })))
-  const [http, dns, lan, wan, server] = held.map((s) => (s.address() as { port: number }).port) as [number, number, number, number, number]
-  await Promise.all(held.map((s) => new Promise((done) => s.close(done))))
-  return { http, dns, lan, wan, server }
+  for (let tries = 0; tries < 1_000; tries++) {
+    const block = 15_000 + 10 * Math.floor(Math.random() * 1_700)
+    if (!(await listens(createServer().listen(block + 9, '127.0.0.1')))) continue
+    const [http, dns, lan, wan, server] = [block, block + 1, block + 2, block + 3, block + 4]
+    if ((await Promise.all([http, dns, lan, wan, server].map(isFree))).every(Boolean)) return { http, dns, lan, wan, server }
+  }
+  throw new Error('no free ports')
+}
+
+/** Whether a server could begin to listen. It does not keep the process alive. */
+function listens(server: Server): Promise<boolean> {
+  return new Promise((done) => server.unref().once('listening', () => done(true)).once('error', () => done(false)))
+}
+
+/** Whether nobody has a port, for TCP or UDP. */
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, '127.0.0.1')
+  if (!(await listens(server))) return false
+  await new Promise((done) => server.close(done))
+  const socket = createSocket('udp4')
+  return new Promise((done) => {
+    socket.once('error', () => done(false))
+    socket.bind(port, '127.0.0.1', () => socket.close(() => done(true)))
+  })
 }
 
 /** Asks again and again until something holds, for 20 s at most. */

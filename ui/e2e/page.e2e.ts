@@ -122,6 +122,29 @@ test('the overview says whether all is well, and what has changed', async () => 
   await page.getByText('Something is broken').waitFor()
   await put('/v1/agent/check/deregister/pulse')
   await page.getByText('pulse on dev passes again').waitFor()
+  await put('/v1/agent/service/register', { Name: 'newcomer' })
+  await page.getByText('Service newcomer appeared').waitFor()
+  await put('/v1/agent/service/deregister/newcomer')
+  await page.getByText('Service newcomer is gone').waitFor()
+})
+
+test('a page at rest does not keep the agent busy', async () => {
+  const page = await open('dc1/overview')
+  const asked: string[] = []
+  page.on('request', (r) => asked.push(new URL(r.url()).pathname))
+  await page.reload()
+  for (const place of ['Nodes', 'Services', 'Key/Value', 'Sessions', 'Checks', 'Overview']) {
+    await page.getByRole('link', { name: place, exact: true }).first().click()
+    await page.getByRole('heading', { level: 1, name: place }).waitFor()
+  }
+  await put('/v1/agent/service/register', { Name: 'at-rest' })
+  await page.getByText('Service at-rest appeared').waitFor() // the second of the questions that are asked every 5 s
+  await put('/v1/agent/service/deregister/at-rest')
+  for (const path of ['/v1/agent/members', '/v1/catalog/services', '/v1/status/leader', '/v1/catalog/datacenters', '/v1/connect/intentions']) {
+    const times = asked.filter((a) => a === path).length
+    expect(times, path).toBeGreaterThan(0)
+    expect(times, path).toBeLessThan(10)
+  }
 })
 
 test('a place that is not there', async () => {

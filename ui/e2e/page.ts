@@ -1,5 +1,6 @@
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
-import { afterEach, expect, inject } from 'vitest'
+import { afterAll, afterEach, expect, inject } from 'vitest'
+import { devAgent } from './agents.ts'
 
 let browser: Browser | undefined
 
@@ -11,7 +12,9 @@ export interface OpenOptions extends BrowserContextOptions {
 
 const opened: { page: Page; errors: string[]; expected: boolean }[] = []
 
-export const agent = inject('agent')
+/** An agent for this file alone: what other files do is not seen here. */
+export const agent = await (await devAgent()).start().ready()
+afterAll(() => agent.remove())
 
 /** Opens a place of the page in a browser that knows nothing yet. */
 export async function open(path: string, options: OpenOptions = {}): Promise<Page> {

@@ -1,5 +1,6 @@
+import { untrack } from 'svelte'
 import type { Check, Member } from '../api/types.ts'
-import { type Change, checkChanges, memberChanges, mostChanges } from '../lib/journal.ts'
+import { type Change, checkChanges, memberChanges, mostChanges, serviceChanges } from '../lib/journal.ts'
 import { app, useLive } from './app.svelte.ts'
 import { features } from './features.svelte.ts'
 import { router } from './router.svelte.ts'
@@ -12,14 +13,16 @@ class Watching {
   /** The agents of the agent's own datacenter. */
   members = $state.raw<Member[] | undefined>()
   /** The leader's address, "" without one. */
-  leader = $state<string | undefined>()
+  private leader: string | undefined
+  /** The names of the services. */
+  private services: readonly string[] | undefined
   /** What changed since the page was opened, newest first. */
   changes = $state.raw<Change[]>([])
   since = $state(Date.now())
 
   /** Begins anew: another datacenter, or other eyes. */
   reset(): void {
-    this.failing = this.members = this.leader = undefined
+    this.failing = this.members = this.leader = this.services = undefined
     this.changes = []
     this.since = Date.now()
   }
@@ -35,13 +38,29 @@ class Watching {
   }
 
   sawLeader(address: string): void {
-    if (this.leader !== undefined && this.leader !== address) this.add([{ kind: 'leader', at: Date.now(), to: address }])
+    if (this.leader !== undefined && this.leader !== address) this.add([{ kind: 'leader', at: Date.now(), to: this.serverAt(address) }])
     this.leader = address
+  }
+
+  sawServices(names: string[]): void {
+    this.add(this.services ? serviceChanges(this.services, names, Date.now()) : [])
+    this.services = names
+  }
+
+  /** The name of the server with the address, or the address where none is known. */
+  private serverAt(address: string): string {
+    return this.members?.find((m) => addressOf(m) === address)?.Name ?? address
   }
 
   private add(changes: Change[]): void {
     if (changes.length) this.changes = [...changes.reverse(), ...this.changes].slice(0, mostChanges)
   }
+}
+
+/** Where a server listens for the others; IPv6 in brackets. */
+function addressOf(m: Member): string {
+  const host = m.Addr.includes(':') ? `[${m.Addr}]` : m.Addr
+  return `${host}:${m.Tags.port}`
 }
 
 export const watching = new Watching()
@@ -58,6 +77,10 @@ export function startWatching(): void {
     () => (known ? { path: '/v1/health/state/any', query: { filter: 'Status != "passing"' } } : undefined),
     (data) => watching.sawChecks(data ?? []),
   )
+  useLive<Record<string, string[]>>(
+    () => (known ? { path: '/v1/catalog/services', every: 5_000 } : undefined),
+    (data) => watching.sawServices(Object.keys(data ?? {})),
+  )
   useLive<Member[]>(
     () => (known && app.elsewhere === '' ? { path: '/v1/agent/members', every: 5_000 } : undefined),
     (data) => watching.sawMembers(data ?? []),
@@ -67,7 +90,7 @@ export function startWatching(): void {
     void who
     if (!known) return
     const stopper = new AbortController()
-    void features.look(app.client, stopper.signal)
+    untrack(() => void features.look(app.client, stopper.signal))
     return () => stopper.abort()
   })
 }

@@ -8,6 +8,7 @@ export type Change =
   | { kind: 'check'; at: number; name: string; where: string; node: string; service: string; from?: Status; to: Status }
   | { kind: 'member'; at: number; name: string; from?: MemberState; to?: MemberState }
   | { kind: 'leader'; at: number; to: string }
+  | { kind: 'service'; at: number; name: string; gone: boolean }
 
 /** So many changes are kept, the newest first. */
 export const mostChanges = 200
@@ -43,4 +44,12 @@ export function memberChanges(before: readonly Member[], after: readonly Member[
   }
   for (const [name, from] of old) changes.push({ kind: 'member', at, name, from })
   return changes
+}
+
+/** What is different between two lists of names of services. */
+export function serviceChanges(before: readonly string[], after: readonly string[], at: number): Change[] {
+  const old = new Set(before)
+  const now = new Set(after)
+  const change = (name: string, gone: boolean): Change => ({ kind: 'service', at, name, gone })
+  return [...before.filter((n) => !now.has(n)).map((n) => change(n, true)), ...after.filter((n) => !old.has(n)).map((n) => change(n, false))]
 }

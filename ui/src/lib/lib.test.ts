@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Check, Member } from '../api/types.ts'
 import { agentState, curlPut, memberState, shellWord } from './agents.ts'
-import { checkChanges, memberChanges } from './journal.ts'
+import { checkChanges, memberChanges, serviceChanges } from './journal.ts'
 import { distancesFrom, formatMs, logScale, median, roundTrip } from './rtt.ts'
 
 const coord = (x: number, more: object = {}) => ({ Vec: [x, 0], Error: 0, Adjustment: 0, Height: 0.001, ...more })
@@ -56,4 +56,9 @@ test('calls survive the shell', () => {
   expect(curlPut("/v1/x/it's")).toBe(`curl --request PUT 'http://127.0.0.1:8500/v1/x/it'\\''s'`)
   expect(shellWord('web-1.a')).toBe('web-1.a')
   expect(shellWord('a b$')).toBe("'a b$'")
+})
+
+test('services that came and went', () => {
+  expect(serviceChanges(['a', 'b'], ['b', 'c'], 5)).toEqual([{ kind: 'service', at: 5, name: 'a', gone: true }, { kind: 'service', at: 5, name: 'c', gone: false }])
+  expect(serviceChanges(['a'], ['a'], 5)).toEqual([])
 })

@@ -1,6 +1,7 @@
 import type { Answer, AskOptions, Client } from '../api/client.ts'
 import { follow } from './follow.ts'
 import type { Pace } from './pace.ts'
+import { shown } from './shown.ts'
 
 /** What a live query asks. */
 export interface Question {
@@ -86,22 +87,4 @@ export class Live<T> {
       document.removeEventListener('visibilitychange', onChange)
     }
   }
-}
-
-/**
- * Waits until the page is on a screen. A browser has only six connections to
- * one agent: those in the background must not keep them from the one in front.
- */
-function shown(signal: AbortSignal): Promise<void> {
-  if (!document.hidden) return Promise.resolve()
-  return new Promise((resolve) => {
-    const look = () => {
-      if (document.hidden && !signal.aborted) return
-      document.removeEventListener('visibilitychange', look)
-      signal.removeEventListener('abort', look)
-      resolve()
-    }
-    document.addEventListener('visibilitychange', look)
-    signal.addEventListener('abort', look)
-  })
 }
