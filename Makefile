@@ -35,7 +35,7 @@ build: check-go ## build bin/muster
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o $(BIN) ./cmd/muster
 
-test: lint cross unit race sim conformance client ## everything that must be green before a change goes in
+test: lint cross unit race sim conformance client ui-test ## everything that must be green before a change goes in
 
 lint: check-go ## gofmt, go vet, staticcheck
 	@echo '== gofmt'
@@ -150,4 +150,5 @@ check-cc:
 	@command -v "$$($(GO) env CC)" >/dev/null || { echo 'The race detector needs a C compiler: install gcc'; exit 1; }
 
 check-node:
-	@command -v npm >/dev/null || { echo 'Node is missing: install version 20 or newer, with npm'; exit 1; }
+	@command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' || \
+	  { echo 'Node is missing or old: install version 20.19 or newer, with npm'; exit 1; }
