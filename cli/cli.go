@@ -97,6 +97,11 @@ func group(name, synopsis, text string) row {
 // there only if it is wired.
 func commands(rooms rooms) []row {
 	rows := []row{
+		group("acl", "Control who may do what", "Tokens say who asks. Agents do not control access yet: they refuse all of this in a sentence."),
+		{"acl bootstrap", of[aclBootstrap]()},
+		{"acl set-agent-token", of[aclSetAgentToken]()},
+		group("acl token", "Look at tokens", "What is known of a token besides its secret."),
+		{"acl token list", of[aclTokenList]()},
 		group("catalog", "Look at nodes and services", "The catalog is what the cluster knows: its datacenters, nodes and services."),
 		{"catalog datacenters", of[catalogDatacenters]()},
 		{"catalog nodes", of[catalogNodes]()},
