@@ -16,7 +16,7 @@ func runCLI(a *clitest.Agent, stdin string, args ...string) clitest.Result {
 	return clitest.Result{Code: code, Out: stdout.String(), ErrOut: stderr.String()}
 }
 
-func noValidation([]string, string) ([]string, error) { return nil, nil }
+func noValidation([]string, string) (warnings, places []string, err error) { return nil, nil, nil }
 
 // A step is a command, what the agent answers and what comes of it.
 type step struct {

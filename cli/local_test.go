@@ -101,9 +101,9 @@ func TestVersion(t *testing.T) {
 func TestValidate(t *testing.T) {
 	var asked string
 	validated := func(warnings []string, err error) func(args ...string) clitest.Result {
-		check := func(paths []string, format string) ([]string, error) {
+		check := func(paths []string, format string) ([]string, []string, error) {
 			asked = strings.Join(paths, " ") + "|" + format
-			return warnings, err
+			return warnings, []string{"a:1: data_dir"}, err
 		}
 		a := clitest.Start(t)
 		return func(args ...string) clitest.Result {

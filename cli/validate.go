@@ -19,7 +19,8 @@ func (v *validate) Doc() command.Doc {
 		Text: `
 Checks that an agent would start with the configuration that the files, and
 the .hcl and .json files in the directories, make together. It should be used
-before a reload or a restart.
+before a reload or a restart. At a terminal it also names the lines that are
+wrong.
 
     $ muster validate /etc/muster.d`,
 	}
@@ -37,9 +38,16 @@ func (v *validate) Run(c *command.Call) int {
 	case v.format != "" && v.format != "hcl" && v.format != "json":
 		return c.Fail("-config-format must be either 'hcl' or 'json")
 	}
-	warnings, err := v.check(c.Args, v.format)
+	warnings, places, err := v.check(c.Args, v.format)
 	if err != nil {
-		return c.Fail("Config validation failed: %s", err)
+		c.Fail("Config validation failed: %s", err)
+		// Programs get what Consul prints, and nothing else.
+		if command.IsTerminal(c.Stderr) {
+			for _, p := range places {
+				c.Warn("%s", p)
+			}
+		}
+		return command.ExitError
 	}
 	for _, w := range warnings {
 		c.Warn("%s", w)

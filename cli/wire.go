@@ -16,7 +16,7 @@ type rooms struct {
 
 // ValidateFunc checks the configuration that the files and directories make
 // together. The format is "hcl", "json" or "" for what each file's name says.
-type ValidateFunc func(paths []string, format string) (warnings []string, err error)
+type ValidateFunc func(paths []string, format string) (warnings, places []string, err error)
 
 // wire is the one place that says which rooms are part of this program.
 func wire() rooms {

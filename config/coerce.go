@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"muster/config/syntax"
 )
 
 // coerce turns a parsed value into the form that values of a type have:
@@ -226,11 +228,11 @@ func toMap[T any](path string, v any, conv func(string, any) (T, error)) (map[st
 }
 
 // single is the one map that v is, or holds.
-func single(path string, v any) (tree, error) {
+func single(path string, v any) (syntax.Tree, error) {
 	switch v := v.(type) {
 	case map[string]any:
 		return v, nil
-	case blocks:
+	case syntax.Blocks:
 		if len(v) == 1 {
 			return v[0], nil
 		}
@@ -240,21 +242,21 @@ func single(path string, v any) (tree, error) {
 		}
 	case string:
 		if v == "" { // what the HCL parser makes of null
-			return tree{}, nil
+			return syntax.Tree{}, nil
 		}
 	}
 	return nil, fmt.Errorf("'%s' expected a map, got '%s'", path, typeName(v))
 }
 
 // elements are the maps that v holds, or is.
-func elements(path string, v any) ([]tree, error) {
+func elements(path string, v any) ([]syntax.Tree, error) {
 	switch v := v.(type) {
 	case map[string]any:
-		return []tree{v}, nil
-	case blocks:
+		return []syntax.Tree{v}, nil
+	case syntax.Blocks:
 		return v, nil
 	case []any:
-		out := make([]tree, 0, len(v))
+		out := make([]syntax.Tree, 0, len(v))
 		for i, e := range v {
 			m, err := single(fmt.Sprintf("%s[%d]", path, i), e)
 			if err != nil {
@@ -281,7 +283,7 @@ func plain(v any) any {
 			out[k] = plain(e)
 		}
 		return out
-	case blocks:
+	case syntax.Blocks:
 		if len(v) == 1 {
 			return plain(v[0])
 		}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"muster/config/syntax"
 )
 
 // fuzz feeds a text as the file of that name to all of Load.
@@ -20,7 +22,7 @@ func fuzz(t *testing.T, name string, text []byte) {
 	h.ReadFile = func(string) ([]byte, error) { return text, nil }
 	c, _, err := Load(LoadOptions{Flags: &Flags{Files: []string{name}}, Host: h, Offline: true})
 	if err != nil {
-		if _, parseErr := parse(text, name[2:]); parseErr != nil && !strings.Contains(err.Error(), name) {
+		if _, parseErr := syntax.Parse(text, name[2:]); parseErr != nil && !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not name the file: %v", err)
 		}
 		return

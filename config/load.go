@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	sockaddr "github.com/hashicorp/go-sockaddr/template"
+
+	"muster/config/syntax"
 )
 
 // Host is what Load may ask of the machine. All fields are needed.
@@ -67,22 +69,30 @@ type LoadOptions struct {
 // the other flags, -hcl fragments. It returns the warnings also with an error.
 // Errors carry the exact texts of the original.
 func Load(opts LoadOptions) (*Config, []string, error) {
+	return newLoader(opts).load(opts.Offline)
+}
+
+func newLoader(opts LoadOptions) *loader {
 	l := &loader{host: opts.Host, flags: opts.Flags, options: Options()}
 	if l.flags == nil {
 		l.flags = &Flags{}
 	}
+	return l
+}
+
+func (l *loader) load(offline bool) (*Config, []string, error) {
 	v, err := l.merge()
 	if err != nil {
 		return nil, l.warnings, err
 	}
-	b := &builder{values: v, host: opts.Host, offline: opts.Offline}
+	b := &builder{values: v, host: l.host, offline: offline}
 	c, err := b.build()
 	c.Sources = l.flags.Files
 	warnings := append(append(l.warnings, v.idleWarnings()...), b.warnings...)
 	if err != nil {
 		return nil, warnings, err
 	}
-	more, err := check(c, v, opts.Host)
+	more, err := check(c, v, l.host)
 	warnings = append(warnings, more...)
 	if err != nil {
 		return nil, warnings, err
@@ -91,12 +101,13 @@ func Load(opts LoadOptions) (*Config, []string, error) {
 }
 
 // Validate checks files and folders as an agent would that is started with
-// them alone. format is "", "hcl" or "json".
-func Validate(paths []string, format string) (warnings []string, err error) {
-	_, warnings, err = Load(LoadOptions{
-		Flags: &Flags{Files: paths, Format: format}, Host: SystemHost(), Offline: true,
-	})
-	return warnings, err
+// them alone. format is "", "hcl" or "json". places are the lines where the
+// settings are that the error is about, as far as it is about settings:
+// "file:line: key".
+func Validate(paths []string, format string) (warnings, places []string, err error) {
+	l := newLoader(LoadOptions{Flags: &Flags{Files: paths, Format: format}, Host: SystemHost()})
+	_, warnings, err = l.load(true)
+	return warnings, l.places(err), err
 }
 
 type loader struct {
@@ -105,6 +116,8 @@ type loader struct {
 	options  []Option
 	warnings []string
 	warned   map[string]bool
+	read     []source // files
+	bad      []string // keys of the last source read that were refused
 }
 
 // warn adds a warning, once.
@@ -154,12 +167,14 @@ func (l *loader) merge() (*values, error) {
 }
 
 func (l *loader) decode(s *schema, v *values, src source) error {
-	t, err := parse(src.text, src.format)
+	l.read = append(l.read, src)
+	t, err := syntax.Parse(src.text, src.format)
 	if err != nil {
 		return fmt.Errorf("failed to parse %s: %w", src.name, err)
 	}
-	layer, err := decodeLayer(s, t)
+	layer, keys, err := decodeLayer(s, t)
 	if err != nil {
+		l.bad = keys
 		return fmt.Errorf("failed to parse %s: %w", src.name, err)
 	}
 	for _, o := range layer.spelt {
@@ -175,6 +190,38 @@ func (l *loader) decode(s *schema, v *values, src source) error {
 	}
 	v.overlay(layer)
 	return nil
+}
+
+// places are the lines that an error of load is about. Other errors than those
+// of a single source begin with the key of an option; the last source to set it
+// is the one that counts.
+func (l *loader) places(err error) (all []string) {
+	if err == nil {
+		return nil
+	}
+	add := func(src source, key string) bool {
+		line := syntax.Line(src.text, src.format, key)
+		if line > 0 {
+			all = append(all, fmt.Sprintf("%s:%d: %s", src.name, line, key))
+		}
+		return line > 0
+	}
+	for _, key := range l.bad {
+		add(l.read[len(l.read)-1], key)
+	}
+	for text := range strings.Lines(err.Error()) {
+		key, _, _ := strings.Cut(strings.TrimPrefix(text, "\t* "), " ")
+		key = strings.Trim(key, ":\"'\n")
+		if !slices.ContainsFunc(l.options, func(o Option) bool { return o.Key == key }) {
+			continue
+		}
+		for _, src := range slices.Backward(l.read) {
+			if add(src, key) {
+				break
+			}
+		}
+	}
+	return all
 }
 
 // source is one text to read.

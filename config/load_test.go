@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"muster/config/syntax"
 )
 
 // testHost is a machine named host with one private address and an empty environment.
@@ -136,16 +138,16 @@ func TestMergeOrder(t *testing.T) {
 
 func TestFormat(t *testing.T) {
 	dir := write(t, map[string]string{"plain": `{"data_dir": "x"}`, "empty.json": " \n", "data.hcl": `data_dir = "x"`})
-	if warnings, err := Validate([]string{dir + "/plain"}, "json"); err != nil || len(warnings) > 0 {
+	if warnings, _, err := Validate([]string{dir + "/plain"}, "json"); err != nil || len(warnings) > 0 {
 		t.Errorf("%v, %q", err, warnings)
 	}
-	if warnings, err := Validate([]string{dir + "/empty.json", dir + "/data.hcl", dir + "/plain"}, ""); err != nil || len(warnings) != 1 {
+	if warnings, _, err := Validate([]string{dir + "/empty.json", dir + "/data.hcl", dir + "/plain"}, ""); err != nil || len(warnings) != 1 {
 		t.Errorf("%v, %q", err, warnings)
 	}
-	if _, err := Validate([]string{dir}, "xml"); err == nil || err.Error() != "config: -config-format must be either 'hcl' or 'json'" {
+	if _, _, err := Validate([]string{dir}, "xml"); err == nil || err.Error() != "config: -config-format must be either 'hcl' or 'json'" {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Validate([]string{"/no/such"}, ""); err == nil || err.Error() != "config: Open failed on /no/such. open /no/such: no such file or directory" {
+	if _, _, err := Validate([]string{"/no/such"}, ""); err == nil || err.Error() != "config: Open failed on /no/such. open /no/such: no such file or directory" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -156,13 +158,13 @@ func TestLinks(t *testing.T) {
 	if err := os.Symlink(dir+"/real/x", dir+"/conf/x.hcl"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Validate([]string{dir + "/conf"}, ""); err != nil {
+	if _, _, err := Validate([]string{dir + "/conf"}, ""); err != nil {
 		t.Error(err)
 	}
 	if err := os.Symlink(dir+"/gone", dir+"/conf/y.hcl"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Validate([]string{dir + "/conf"}, ""); err == nil || !strings.HasPrefix(err.Error(), "config: Open failed on "+dir+"/conf/y.hcl") {
+	if _, _, err := Validate([]string{dir + "/conf"}, ""); err == nil || !strings.HasPrefix(err.Error(), "config: Open failed on "+dir+"/conf/y.hcl") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -204,7 +206,7 @@ func TestParseErrors(t *testing.T) {
 		{"k.hcl", strings.Repeat("{", 2000), "more than 1000 brackets are open at a time"},
 	} {
 		dir := write(t, map[string]string{c.name: c.text})
-		_, err := Validate([]string{filepath.Join(dir, c.name)}, "")
+		_, _, err := Validate([]string{filepath.Join(dir, c.name)}, "")
 		if want := "failed to parse " + filepath.Join(dir, c.name) + ": " + c.want; err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
@@ -213,7 +215,7 @@ func TestParseErrors(t *testing.T) {
 		err.Error() != "failed to parse flags-1.hcl: 1 error occurred:\n\t* invalid config key x\n\n" {
 		t.Errorf("got %v", err)
 	}
-	if _, err := parse(make([]byte, maxSourceSize+1), "hcl"); err == nil {
+	if _, err := syntax.Parse(make([]byte, syntax.MaxSize+1), "hcl"); err == nil {
 		t.Error("no bound")
 	}
 }
@@ -391,5 +393,35 @@ func TestBadFlags(t *testing.T) {
 	fs.VisitAll(func(*flag.Flag) { n++ })
 	if n != 68 || !strings.Contains(usage.String(), "-check_output_max_size") {
 		t.Errorf("%d flags\n%s", n, usage.String())
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	dir := write(t, map[string]string{
+		"a.hcl":  "data_dir = \"x\"\nretry_interval = \"1s\"\nbootstrap_expect = 1\n",
+		"b.json": "{\n  \"retry_interval\": \"3x\"\n}",
+		"c.hcl":  "server = true\nnode_nme = \"x\"\nports {\n  htp = 9\n}\n",
+		"d.hcl":  "data_dir = \"x\"\nserver = true\n\nbootstrap_expect = -2\n",
+	})
+	for _, c := range []struct {
+		files string
+		want  []string
+	}{
+		{"a.hcl b.json", []string{"b.json:2: retry_interval"}},
+		{"a.hcl c.hcl", []string{"c.hcl:2: node_nme", "c.hcl:4: ports.htp"}},
+		{"a.hcl d.hcl", []string{"d.hcl:4: bootstrap_expect"}},
+		{"none.hcl", nil},
+	} {
+		var paths, want []string
+		for _, f := range strings.Fields(c.files) {
+			paths = append(paths, filepath.Join(dir, f))
+		}
+		for _, w := range c.want {
+			want = append(want, filepath.Join(dir, w))
+		}
+		_, places, err := Validate(paths, "")
+		if err == nil || !slices.Equal(places, want) {
+			t.Errorf("%s: %q, %v; want %q", c.files, places, err, want)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"muster/config/syntax"
 	"muster/model"
 )
 
@@ -32,15 +33,16 @@ func (l *layer) add(o *Option, v any) {
 	}
 }
 
-// decodeLayer checks a parsed source. The error lists everything that is wrong with it.
-func decodeLayer(s *schema, t tree) (*layer, error) {
+// decodeLayer checks a parsed source. The error lists everything that is wrong
+// with it, under the keys that are returned with it.
+func decodeLayer(s *schema, t syntax.Tree) (l *layer, keys []string, err error) {
 	l, d := newLayer(), &decoder{}
 	d.block("", s, t, l.add)
 	if len(d.problems) > 0 {
-		return nil, all(d.problems)
+		return nil, d.keys, all(d.problems)
 	}
 	l.ignored = d.ignored
-	return l, nil
+	return l, nil, nil
 }
 
 // values is all that was said, merged, and the defaults of the rest.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"muster/config/syntax"
 	"muster/model"
 )
 
@@ -196,11 +197,11 @@ func TestCoerce(t *testing.T) {
 		{Span, "10", nil, `k: invalid duration: "10": time: missing unit in duration "10"`},
 		{Strings, "a", []string{"a"}, ""}, {Strings, "", []string{}, ""}, {Strings, []any{"a", int64(1)}, []string{"a", "1"}, ""},
 		{Strings, []any{"a", []any{}}, nil, "'k[1]' expected type 'string', got 'slice'"},
-		{Map, blocks{{"a": int64(1)}}, map[string]string{"a": "1"}, ""}, {Map, map[string]any{"a": nil}, map[string]string{}, ""},
-		{Map, blocks{{}, {}}, nil, "'k' expected a map, got 'slice'"}, {Map, "x", nil, "'k' expected a map, got 'string'"},
+		{Map, syntax.Blocks{{"a": int64(1)}}, map[string]string{"a": "1"}, ""}, {Map, map[string]any{"a": nil}, map[string]string{}, ""},
+		{Map, syntax.Blocks{{}, {}}, nil, "'k' expected a map, got 'slice'"}, {Map, "x", nil, "'k' expected a map, got 'string'"},
 		{Map, map[string]any{"a": []any{}}, nil, "'k[a]' expected type 'string', got 'slice'"},
 		{Lists, []any{map[string]any{"a": "b"}}, map[string][]string{"a": {"b"}}, ""},
-		{Any, blocks{{"a": blocks{{"b": int64(1)}}, "c": blocks{{}, {}}}},
+		{Any, syntax.Blocks{{"a": syntax.Blocks{{"b": int64(1)}}, "c": syntax.Blocks{{}, {}}}},
 			map[string]any{"a": map[string]any{"b": 1.0}, "c": []any{map[string]any{}, map[string]any{}}}, ""},
 		{Any, 1.5, nil, "'k' expected a map, got 'float'"},
 		{Objects, map[string]any{"a": []any{int64(1)}}, []map[string]any{{"a": []any{1.0}}}, ""},

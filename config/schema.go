@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"muster/config/syntax"
 )
 
 // schema is the table of options as a tree of keys.
@@ -63,6 +65,7 @@ func (s *schema) kid(key string) *schema {
 // instead of stopping.
 type decoder struct {
 	problems []error
+	keys     []string            // of the problems, one each
 	ignored  []string            // warnings about parts of definitions
 	fields   map[*Option]*schema // of options with Fields, made when first met
 }
@@ -70,23 +73,26 @@ type decoder struct {
 // sink takes a value of the form that coerce describes.
 type sink func(o *Option, v any)
 
-func (d *decoder) fail(err error) { d.problems = append(d.problems, err) }
+func (d *decoder) fail(key string, err error) {
+	d.problems = append(d.problems, err)
+	d.keys = append(d.keys, key)
+}
 
 // block walks a map of the source. path is "" or ends in a dot.
-func (d *decoder) block(path string, s *schema, t tree, out sink) {
+func (d *decoder) block(path string, s *schema, t syntax.Tree, out sink) {
 	for _, key := range sortedKeys(t) {
 		v := t[key]
 		k := s.kid(key)
 		at := path + key
 		switch {
 		case k == nil:
-			d.fail(fmt.Errorf("invalid config key %s", at))
+			d.fail(at, fmt.Errorf("invalid config key %s", at))
 		case v == nil: // null: nothing is said
 		case k.option != nil:
 			d.leaf(at, k.option, v, out)
 		default:
 			if m, err := single(at, v); err != nil {
-				d.fail(err)
+				d.fail(at, err)
 			} else {
 				d.block(at+".", k, m, out)
 			}
@@ -102,7 +108,7 @@ func (d *decoder) leaf(path string, o *Option, v any, out sink) {
 	if o.Fields == nil {
 		c, err := coerce(o.Type, path, v)
 		if err != nil {
-			d.fail(err)
+			d.fail(path, err)
 			return
 		}
 		out(o, c)
@@ -112,7 +118,7 @@ func (d *decoder) leaf(path string, o *Option, v any, out sink) {
 	case Objects:
 		list, err := elements(path, v)
 		if err != nil {
-			d.fail(err)
+			d.fail(path, err)
 			return
 		}
 		all := make([]map[string]any, len(list))
@@ -123,14 +129,14 @@ func (d *decoder) leaf(path string, o *Option, v any, out sink) {
 	case Named:
 		m, err := single(path, v)
 		if err != nil {
-			d.fail(err)
+			d.fail(path, err)
 			return
 		}
 		all := make(map[string]any, len(m))
 		for _, name := range sortedKeys(m) {
 			e, err := single(path+"."+name, m[name])
 			if err != nil {
-				d.fail(err)
+				d.fail(path+"."+name, err)
 				continue
 			}
 			all[name] = d.record(path+"."+name+".", o, e)
@@ -139,7 +145,7 @@ func (d *decoder) leaf(path string, o *Option, v any, out sink) {
 	default:
 		m, err := single(path, v)
 		if err != nil {
-			d.fail(err)
+			d.fail(path, err)
 			return
 		}
 		out(o, d.record(path+".", o, m))
@@ -147,7 +153,7 @@ func (d *decoder) leaf(path string, o *Option, v any, out sink) {
 }
 
 // record reads a block with fields into the form that the HTTP API gives it.
-func (d *decoder) record(path string, o *Option, t tree) map[string]any {
+func (d *decoder) record(path string, o *Option, t syntax.Tree) map[string]any {
 	s := d.fields[o]
 	if s == nil {
 		if d.fields == nil {

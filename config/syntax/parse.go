@@ -1,4 +1,6 @@
-package config
+// Package syntax reads the texts of configuration files, HCL 1 and JSON, into
+// one form, and finds the lines of their keys.
+package syntax
 
 import (
 	"bytes"
@@ -10,31 +12,31 @@ import (
 	"github.com/hashicorp/hcl"
 )
 
-// Bounds of one source, so that the recursive parsers cannot run out of stack.
+// Bounds of one text, so that the recursive parsers cannot run out of stack.
 const (
-	maxSourceSize = 64 << 20 // bytes
-	maxDepth      = 1000     // open brackets
+	MaxSize  = 64 << 20 // bytes
+	MaxDepth = 1000     // open brackets
 )
 
-// tree is a source's text as it was parsed: map[string]any, []any, string,
-// bool, int64, float64 and, from HCL, blocks.
-type tree = map[string]any
+// Tree is a text as it was parsed: map[string]any, []any, string, bool, int64,
+// float64 and, from HCL, Blocks.
+type Tree = map[string]any
 
-// blocks are HCL blocks of one name: a list where a list is expected, and one
+// Blocks are HCL Blocks of one name: a list where a list is expected, and one
 // value where one is.
-type blocks []map[string]any
+type Blocks []map[string]any
 
-// parse reads the text of a source, in format "hcl" or "json". Empty text is
-// an empty configuration.
-func parse(text []byte, format string) (tree, error) {
-	if len(text) > maxSourceSize {
-		return nil, fmt.Errorf("larger than %d bytes", maxSourceSize)
+// Parse reads a text in format "hcl" or "json". Empty text is an empty
+// configuration.
+func Parse(text []byte, format string) (Tree, error) {
+	if len(text) > MaxSize {
+		return nil, fmt.Errorf("larger than %d bytes", MaxSize)
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
-		return tree{}, nil
+		return Tree{}, nil
 	}
 	if tooDeep(text) {
-		return nil, fmt.Errorf("more than %d brackets are open at a time", maxDepth)
+		return nil, fmt.Errorf("more than %d brackets are open at a time", MaxDepth)
 	}
 	if format == "json" {
 		return parseJSON(text)
@@ -53,17 +55,17 @@ func tooDeep(text []byte) bool {
 		case '}', ']', ')':
 			depth = max(depth-1, 0)
 		}
-		if depth > maxDepth {
+		if depth > MaxDepth {
 			return true
 		}
 	}
 	return false
 }
 
-func parseJSON(text []byte) (tree, error) {
+func parseJSON(text []byte) (Tree, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
-	var t tree
+	var t Tree
 	if err := d.Decode(&t); err != nil {
 		var syntax *json.SyntaxError
 		if errors.As(err, &syntax) {
@@ -74,7 +76,7 @@ func parseJSON(text []byte) (tree, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: text after the end of the object", position(text, d.InputOffset()))
 	}
-	return normalize(t).(tree), nil
+	return normalize(t).(Tree), nil
 }
 
 func position(text []byte, offset int64) string {
@@ -84,7 +86,7 @@ func position(text []byte, offset int64) string {
 }
 
 // parseHCL reads HCL 1, of which JSON is a dialect.
-func parseHCL(text []byte) (t tree, err error) {
+func parseHCL(text []byte) (t Tree, err error) {
 	// The parser panics on some malformed texts.
 	defer func() {
 		if p := recover(); p != nil {
@@ -96,9 +98,9 @@ func parseHCL(text []byte) (t tree, err error) {
 		return nil, err
 	}
 	if m == nil {
-		return tree{}, nil
+		return Tree{}, nil
 	}
-	return normalize(m).(tree), nil
+	return normalize(m).(Tree), nil
 }
 
 // normalize makes the trees of both parsers alike.
@@ -106,16 +108,16 @@ func normalize(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		if v == nil {
-			return tree{}
+			return Tree{}
 		}
 		for k, e := range v {
 			v[k] = normalize(e)
 		}
 		return v
 	case []map[string]any:
-		b := make(blocks, len(v))
+		b := make(Blocks, len(v))
 		for i, e := range v {
-			b[i] = normalize(e).(tree)
+			b[i] = normalize(e).(Tree)
 		}
 		return b
 	case []any:
