@@ -134,6 +134,8 @@ func commands(rooms rooms) []row {
 		{"operator raft list-peers", of[raftListPeers]()},
 		{"operator raft remove-peer", of[raftRemovePeer]()},
 		{"operator raft transfer-leader", of[raftTransferLeader]()},
+		group("operator usage", "Count what there is", "How much there is in the catalog."),
+		{"operator usage instances", of[operatorUsage]()},
 		{"reload", of[reload]()},
 		{"rtt", of[rtt]()},
 		group("services", "Register and deregister services", "Services of the agent that is asked."),

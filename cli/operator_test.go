@@ -126,3 +126,33 @@ Servers:
 		{args: "operator autopilot state -format=xml", code: 1, err: "Unknown format \"xml\", must be one of: pretty, json\n"},
 	})
 }
+
+func TestUsageInstances(t *testing.T) {
+	one := `"dc1": {"Nodes": 3, "Services": 2, "ServiceInstances": 5, "BillableServiceInstances": 4, "ConnectServiceInstances": {"mesh-gateway": 1, "connect-native": 0}}`
+	two := `"dc2": {"Nodes": 10, "Services": 1, "ServiceInstances": 30, "BillableServiceInstances": 20, "ConnectServiceInstances": {"connect-native": 2}}`
+	answers := map[string]string{
+		"GET /v1/operator/usage":         `{"Usage": {` + one + `}}`,
+		"GET /v1/operator/usage?global=": `{"Usage": {` + two + `,` + one + `}}`,
+	}
+	runSteps(t, []step{
+		{
+			args: "operator usage instances", answers: answers,
+			out: "Billable Service Instances Total: 4\n\nNodes\nNodes\n3\n\nBillable Services\nServices  Service instances\n2         4\n\n" +
+				"Connect Services\nType            Service instances\nconnect-native  0\nmesh-gateway    1\n",
+		},
+		{
+			args: "operator usage instances -all-datacenters -billable", answers: answers,
+			out: "Billable Service Instances Total: 24\n\nBillable Services\nDatacenter  Services  Service instances\n" +
+				"dc1         2         4\ndc2         1         20\nTotal       3         24\n",
+		},
+		{
+			args: "operator usage instances -all-datacenters -connect", answers: answers,
+			out: "Connect Services\nDatacenter  Type            Service instances\n" +
+				"dc1         connect-native  0\ndc1         mesh-gateway    1\ndc2         connect-native  2\nTotal                       3\n",
+		},
+		{
+			args: "operator usage instances", answers: map[string]string{"GET /v1/operator/usage": "500 No cluster leader"}, code: 1,
+			err: "Error fetching usage information: Unexpected response code: 500 (No cluster leader)\n",
+		},
+	})
+}
