@@ -3,25 +3,22 @@
 package certs
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
 	"net/url"
 	"time"
+
+	"muster/internal/authority/keypair"
 )
 
 // pair is a certificate and its key, both as PEM.
-type pair struct{ cert, key []byte }
+type pair struct{ cert, key string }
 
 // authorityOptions describe a certificate authority.
 type authorityOptions struct {
@@ -34,7 +31,7 @@ type authorityOptions struct {
 }
 
 func newAuthority(o authorityOptions, now time.Time) (*pair, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := keypair.New()
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +42,7 @@ func newAuthority(o authorityOptions, now time.Time) (*pair, error) {
 	if o.commonName == "" {
 		o.commonName = fmt.Sprintf("muster Agent CA %d", serial)
 	}
-	id, err := keyID(key.Public())
+	id, err := keypair.ID(key.Public())
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +83,7 @@ func newCert(authority pair, o certOptions, now time.Time) (*pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := keypair.New()
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +91,7 @@ func newCert(authority pair, o certOptions, now time.Time) (*pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := keyID(key.Public())
+	id, err := keypair.ID(key.Public())
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +116,7 @@ func newCert(authority pair, o certOptions, now time.Time) (*pair, error) {
 }
 
 func (p *pair) verify(issuer *x509.Certificate, now time.Time) error {
-	block, _ := pem.Decode(p.cert)
-	cert, err := x509.ParseCertificate(block.Bytes)
+	cert, err := keypair.ParseCertificate(p.cert)
 	if err != nil {
 		return err
 	}
@@ -137,61 +133,23 @@ func sign(template, issuer *x509.Certificate, key *ecdsa.PrivateKey, signer cryp
 	if err != nil {
 		return nil, err
 	}
-	keyDER, err := x509.MarshalECPrivateKey(key)
+	secret, err := keypair.EncodeKey(key)
 	if err != nil {
 		return nil, err
 	}
-	return &pair{
-		cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		key:  pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}),
-	}, nil
+	return &pair{cert: keypair.Encode(keypair.Certificate, der), key: secret}, nil
 }
 
-// parse decodes the pair of an authority, which may come from elsewhere.
+// parse reads the pair of an authority, which may come from elsewhere.
 func (p pair) parse() (*x509.Certificate, crypto.Signer, error) {
-	block, _ := pem.Decode(p.cert)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, nil, errors.New("no certificate in PEM found")
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
+	cert, err := keypair.ParseCertificate(p.cert)
 	if err != nil {
 		return nil, nil, err
 	}
-	keyBlock, _ := pem.Decode(bytes.TrimSpace(p.key))
-	if keyBlock == nil {
-		return nil, nil, errors.New("no key in PEM found")
-	}
-	signer, err := parseKey(keyBlock)
+	signer, err := keypair.ParseKey(p.key)
 	return cert, signer, err
-}
-
-func parseKey(block *pem.Block) (crypto.Signer, error) {
-	switch block.Type {
-	case "EC PRIVATE KEY":
-		return x509.ParseECPrivateKey(block.Bytes)
-	case "RSA PRIVATE KEY":
-		return x509.ParsePKCS1PrivateKey(block.Bytes)
-	case "PRIVATE KEY":
-		key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		if signer, ok := key.(crypto.Signer); ok {
-			return signer, nil
-		}
-	}
-	return nil, fmt.Errorf("unknown kind of key: %s", block.Type)
 }
 
 func serialNumber() (*big.Int, error) {
 	return rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 128))
-}
-
-func keyID(key crypto.PublicKey) ([]byte, error) {
-	der, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(der)
-	return sum[:], nil
 }

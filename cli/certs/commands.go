@@ -135,11 +135,12 @@ func (a *CreateCert) Run(c *command.Call) int {
 	}
 	caFile := strings.Replace(a.ca, "#DOMAIN#", a.domain, 1)
 	keyFile := strings.Replace(a.key, "#DOMAIN#", a.domain, 1)
-	var authority pair
-	if authority.cert, err = os.ReadFile(caFile); err != nil {
+	cert, err := os.ReadFile(caFile)
+	if err != nil {
 		return c.Fail("Error reading CA: %s", err)
 	}
-	if authority.key, err = os.ReadFile(keyFile); err != nil {
+	key, err := os.ReadFile(keyFile)
+	if err != nil {
 		return c.Fail("Error reading CA key: %s", err)
 	}
 	if kind == "server" {
@@ -148,7 +149,7 @@ func (a *CreateCert) Run(c *command.Call) int {
 			"    server that it is for, as safe as the key of the authority.")
 	}
 	c.Printf("==> Using %s and %s", caFile, keyFile)
-	made, err := newCert(authority, *options, time.Now())
+	made, err := newCert(pair{string(cert), string(key)}, *options, time.Now())
 	if err != nil {
 		return c.Fail("Error making the certificate: %s", err)
 	}
@@ -218,7 +219,7 @@ func exists(name string) bool {
 func save(c *command.Call, made *pair, certFile, keyFile string) int {
 	for _, f := range []struct {
 		name string
-		data []byte
+		data string
 		mode fs.FileMode
 	}{{certFile, made.cert, certMode}, {keyFile, made.key, keyMode}} {
 		if err := create(f.name, f.data, f.mode); err != nil {
@@ -230,12 +231,12 @@ func save(c *command.Call, made *pair, certFile, keyFile string) int {
 }
 
 // create writes a file that must not exist yet.
-func create(name string, data []byte, mode fs.FileMode) error {
+func create(name, data string, mode fs.FileMode) error {
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(data)
+	_, err = file.WriteString(data)
 	if cerr := file.Close(); err == nil {
 		err = cerr
 	}

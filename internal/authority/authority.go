@@ -5,11 +5,8 @@ package authority
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha1"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -20,6 +17,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"muster/internal/authority/keypair"
 )
 
 const (
@@ -35,11 +34,11 @@ type Root struct{ Cert, Key string }
 
 // NewRoot makes a root for a trust domain. It signs itself.
 func NewRoot(trustDomain string, serial uint64, now time.Time) (Root, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := keypair.New()
 	if err != nil {
 		return Root{}, err
 	}
-	id, err := keyID(key.Public())
+	id, err := keypair.ID(key.Public())
 	if err != nil {
 		return Root{}, err
 	}
@@ -56,11 +55,11 @@ func NewRoot(trustDomain string, serial uint64, now time.Time) (Root, error) {
 	if err != nil {
 		return Root{}, err
 	}
-	secret, err := marshalKey(key)
+	secret, err := keypair.EncodeKey(key)
 	if err != nil {
 		return Root{}, err
 	}
-	return Root{Cert: encode("CERTIFICATE", der), Key: secret}, nil
+	return Root{Cert: keypair.Encode(keypair.Certificate, der), Key: secret}, nil
 }
 
 // short is the beginning of a trust domain, which a UUID is enough of to tell
@@ -75,7 +74,7 @@ func AgentURI(trustDomain, datacenter, node string) *url.URL {
 // AgentRequest makes a key and a request for the certificate of a client agent,
 // both in PEM.
 func AgentRequest(name *url.URL, dnsNames []string, addresses []net.IP) (request, key string, err error) {
-	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	secret, err := keypair.New()
 	if err != nil {
 		return "", "", err
 	}
@@ -85,10 +84,10 @@ func AgentRequest(name *url.URL, dnsNames []string, addresses []net.IP) (request
 	if err != nil {
 		return "", "", err
 	}
-	if key, err = marshalKey(secret); err != nil {
+	if key, err = keypair.EncodeKey(secret); err != nil {
 		return "", "", err
 	}
-	return encode("CERTIFICATE REQUEST", der), key, nil
+	return keypair.Encode(keypair.Request, der), key, nil
 }
 
 // Request is what somebody asks a certificate for.
@@ -105,7 +104,7 @@ const maxNames = 64
 // has the key.
 func ParseAgentRequest(text string) (*Request, error) {
 	block, rest := pem.Decode([]byte(text))
-	if block == nil || block.Type != "CERTIFICATE REQUEST" || len(strings.TrimSpace(string(rest))) > 0 {
+	if block == nil || block.Type != keypair.Request || len(strings.TrimSpace(string(rest))) > 0 {
 		return nil, errors.New("it is not one certificate request in PEM")
 	}
 	csr, err := x509.ParseCertificateRequest(block.Bytes)
@@ -146,7 +145,7 @@ func (r Root) SignAgent(req *Request, trustDomain string, serial uint64, now tim
 	if err != nil {
 		return "", err
 	}
-	id, err := keyID(req.csr.PublicKey)
+	id, err := keypair.ID(req.csr.PublicKey)
 	if err != nil {
 		return "", err
 	}
@@ -165,7 +164,7 @@ func (r Root) SignAgent(req *Request, trustDomain string, serial uint64, now tim
 	if err != nil {
 		return "", err
 	}
-	return encode("CERTIFICATE", der), nil
+	return keypair.Encode(keypair.Certificate, der), nil
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -175,50 +174,24 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// parse reads a root that may come from anywhere: keys are of any kind that
-// can sign.
+// parse reads a root, which may come from anywhere.
 func (r Root) parse() (*x509.Certificate, crypto.Signer, error) {
 	cert, err := ParseCertificate(r.Cert)
 	if err != nil {
 		return nil, nil, err
 	}
-	block, _ := pem.Decode([]byte(r.Key))
-	if block == nil {
+	if r.Key == "" {
 		return nil, nil, errors.New("the key of the root is not known")
 	}
-	signer, err := parseKey(block)
+	signer, err := keypair.ParseKey(r.Key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("key of the root: %w", err)
 	}
 	return cert, signer, nil
 }
 
-func parseKey(block *pem.Block) (crypto.Signer, error) {
-	switch block.Type {
-	case "EC PRIVATE KEY":
-		return x509.ParseECPrivateKey(block.Bytes)
-	case "RSA PRIVATE KEY":
-		return x509.ParsePKCS1PrivateKey(block.Bytes)
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, err
-	}
-	signer, ok := key.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("a %T cannot sign", key)
-	}
-	return signer, nil
-}
-
 // ParseCertificate reads the first certificate of a text in PEM.
-func ParseCertificate(text string) (*x509.Certificate, error) {
-	block, _ := pem.Decode([]byte(text))
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, errors.New("there is no certificate in PEM")
-	}
-	return x509.ParseCertificate(block.Bytes)
-}
+func ParseCertificate(text string) (*x509.Certificate, error) { return keypair.ParseCertificate(text) }
 
 // Fingerprint is the SHA-1 of a certificate: what roots are told apart by.
 func Fingerprint(cert *x509.Certificate) string {
@@ -229,26 +202,5 @@ func Fingerprint(cert *x509.Certificate) string {
 // KeyID is the ID of a certificate's key.
 func KeyID(cert *x509.Certificate) string { return colons(cert.SubjectKeyId) }
 
-func keyID(public crypto.PublicKey) ([]byte, error) {
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(der)
-	return sum[:], nil
-}
-
 // colons writes bytes as people compare them: c4:a7:1d.
 func colons(b []byte) string { return strings.ReplaceAll(fmt.Sprintf("% x", b), " ", ":") }
-
-func encode(kind string, der []byte) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
-}
-
-func marshalKey(key *ecdsa.PrivateKey) (string, error) {
-	der, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		return "", err
-	}
-	return encode("EC PRIVATE KEY", der), nil
-}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"muster/internal/authority/keypair"
 )
 
 const domain = "3ce944ac-0df7-bb58-4c95-bc518d459579.consul"
@@ -123,7 +125,7 @@ Gw==
 	if got := KeyID(c); got != key {
 		t.Errorf("key %s", got)
 	}
-	if id, err := keyID(c.PublicKey); err != nil || colons(id) != key {
+	if id, err := keypair.ID(c.PublicKey); err != nil || colons(id) != key {
 		t.Errorf("key computed as %s, %v", colons(id), err)
 	}
 }
