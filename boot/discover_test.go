@@ -90,7 +90,7 @@ func TestStartJoinWithoutAddresses(t *testing.T) {
 	if err == nil {
 		a.Close()
 	}
-	if err == nil || !strings.Contains(err.Error(), `join LAN: discover provider=none: there is no provider "none": there are k8s`) {
+	if err == nil || !strings.Contains(err.Error(), `join LAN: discover provider=none: there is no provider "none": there are aws,`) {
 		t.Error(err)
 	}
 }

@@ -62,10 +62,10 @@ func TestWrongTexts(t *testing.T) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
-	if err := Check("provider=softlayer"); err == nil || !strings.Contains(err.Error(), "there are k8s") {
+	if err := Check("provider=softlayer"); err == nil || !strings.Contains(err.Error(), "aws, azure, digitalocean, gce, k8s, mdns") {
 		t.Error(err)
 	}
-	if err := Check(`provider=k8s label_selector="app=muster"`); err != nil {
+	if err := Check("provider=aws tag_key=a tag_value=b region=c"); err != nil {
 		t.Error(err)
 	}
 }
