@@ -50,6 +50,11 @@ type DeregisterRequest struct {
 
 // KVCommand changes one key, or with KVDeleteTree all keys with a prefix. Its
 // result is a bool: whether it was done, for the conditional operations.
+//
+// For KVLock, DirEnt.ModifyIndex is the index up to which whoever proposes has
+// looked at lock-delays, or 0: a lock that was free then, and has been anything
+// else since, is not taken. Sessions that have ended meanwhile may have put it
+// into a lock-delay, of which the state machine, without a clock, knows nothing.
 type KVCommand struct {
 	Op     KVOp
 	DirEnt KVPair

@@ -18,9 +18,40 @@ func (o *Ops) KVApply(ctx context.Context, token string, c *model.KVCommand) (bo
 	if err := o.checkKV(authz, c.Op, &c.DirEnt); err != nil {
 		return false, err
 	}
-	if c.Op == model.KVLock && o.lockDelays.held(c.DirEnt.Key) {
-		return false, nil
+	if c.Op == model.KVLock {
+		return o.lock(ctx, c)
 	}
+	return o.applyKV(ctx, c)
+}
+
+// lockTries is how often a lock is tried that is free but has changed meanwhile.
+const lockTries = 5
+
+// lock takes a lock that is not in its lock-delay, and does not come into it
+// before the command is applied.
+func (o *Ops) lock(ctx context.Context, c *model.KVCommand) (bool, error) {
+	for range lockTries {
+		if o.delayed(&c.DirEnt) {
+			return false, nil
+		}
+		if done, err := o.applyKV(ctx, c); done || err != nil {
+			return done, err
+		}
+		if _, p := o.store.Current().KVGet(c.DirEnt.Key); p != nil && p.Session != "" {
+			return false, nil
+		}
+	}
+	return false, nil
+}
+
+// delayed tells whether a key is in its lock-delay, and puts into the command
+// that would lock it how much is known about that.
+func (o *Ops) delayed(lock *model.KVPair) bool {
+	lock.ModifyIndex = o.store.Current().Applied()
+	return o.lockDelays.held(lock.Key)
+}
+
+func (o *Ops) applyKV(ctx context.Context, c *model.KVCommand) (bool, error) {
 	result, err := o.propose(ctx, model.CmdKV, c)
 	if err != nil {
 		return false, err

@@ -244,6 +244,48 @@ func TestLockDelay(t *testing.T) {
 	})
 }
 
+// A session that ends after its lock-delay was looked at, and before the lock is
+// applied, delays it all the same; any other change does not.
+func TestLockDelayBeginsMeanwhile(t *testing.T) {
+	for _, behavior := range []string{model.SessionsRelease, model.SessionsDelete} {
+		synctest.Test(t, func(t *testing.T) {
+			l, o := newTown(t, acl.AllowAll{})
+			var ids [2]string
+			for i := range ids {
+				var err error
+				if ids[i], err = o.SessionCreate(t.Context(), "", &model.Session{Node: "n1", LockDelay: time.Second, Behavior: behavior}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			lock := func(id string, meanwhile func()) bool {
+				l.SetPropose(func() error {
+					l.SetPropose(nil)
+					meanwhile()
+					return nil
+				})
+				done, err := o.KVApply(t.Context(), "", &model.KVCommand{Op: model.KVLock, DirEnt: model.KVPair{Key: "lock", Session: id}})
+				if err != nil {
+					t.Error(err)
+				}
+				return done
+			}
+			if !lock(ids[0], func() { set(t, l, "lock", "v") }) {
+				t.Error("not locked because somebody wrote meanwhile")
+			}
+			end := func() {
+				l.Apply(t, model.CmdSession, &model.SessionCommand{Op: model.SessionDestroy, Session: model.Session{ID: ids[0]}})
+			}
+			if lock(ids[1], end) {
+				t.Error("locked although a lock-delay began meanwhile")
+			}
+			time.Sleep(time.Second)
+			if !lock(ids[1], func() {}) {
+				t.Error("not locked after the delay")
+			}
+		})
+	}
+}
+
 // Many keys in their delay are not remembered for ever.
 func TestLockDelaysAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

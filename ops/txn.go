@@ -75,7 +75,7 @@ func (o *Ops) checkTxnOp(authz acl.Authorizer, op *model.TxnOp) error {
 		if err := o.checkKV(authz, op.KV.Verb, &op.KV.DirEnt); err != nil {
 			return err
 		}
-		if op.KV.Verb == model.KVLock && o.lockDelays.held(op.KV.DirEnt.Key) {
+		if op.KV.Verb == model.KVLock && o.delayed(&op.KV.DirEnt) {
 			return model.Errorf(model.Conflict, "failed to lock key %q due to lock delay", op.KV.DirEnt.Key)
 		}
 		return nil

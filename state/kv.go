@@ -186,7 +186,8 @@ func (tx *txn) kvDeleteTree(index uint64, prefix string) {
 	}
 }
 
-// kvLock writes and takes the lock for a session, if it is free or its own.
+// kvLock writes and takes the lock for a session, if it is its own, or free and
+// has been since the index that the command names.
 func (tx *txn) kvLock(index uint64, p *model.KVPair) (*model.KVPair, bool, error) {
 	if p.Session == "" {
 		return nil, false, model.Errorf(model.Internal, "missing session")
@@ -195,7 +196,11 @@ func (tx *txn) kvLock(index uint64, p *model.KVPair) (*model.KVPair, bool, error
 		return nil, false, model.Errorf(model.Internal, "invalid session %q", p.Session)
 	}
 	n := &model.KVPair{Key: p.Key, Flags: p.Flags, Value: p.Value, Session: p.Session, LockIndex: 1}
-	if old, ok := tx.kv.get(p.Key); ok {
+	old, ok := tx.kv.get(p.Key)
+	if seen := p.ModifyIndex; seen != 0 && (!ok || old.Session == "") && tx.changed(p.Key) > seen {
+		return nil, false, nil
+	}
+	if ok {
 		switch old.Session {
 		case "":
 			n.LockIndex = old.LockIndex + 1
@@ -206,6 +211,16 @@ func (tx *txn) kvLock(index uint64, p *model.KVPair) (*model.KVPair, bool, error
 		}
 	}
 	return tx.kvPut(index, n), true, nil
+}
+
+// changed is the index of the last change of a key, its deletion included; 0 when
+// none is remembered.
+func (v *Version) changed(key string) uint64 {
+	if p, ok := v.kv.get(key); ok {
+		return p.ModifyIndex
+	}
+	index, _ := v.tombstones.get(key)
+	return index
 }
 
 // kvUnlock writes and gives the lock back, if the session holds it.

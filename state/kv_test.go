@@ -205,6 +205,31 @@ func TestKVLocks(t *testing.T) {
 	expect(t, "and the count begins again", try(model.KVLock, "x2", "1"), `true x2 "1" 1`)
 }
 
+// A lock that was free when its delay was looked at is taken only if it has been
+// free since: else a session may have ended that held it meanwhile.
+func TestKVLockSince(t *testing.T) {
+	for _, behavior := range []string{model.SessionsRelease, model.SessionsDelete} {
+		c := newCluster(t)
+		c.register(&model.RegisterRequest{Node: "n1", Address: "10.0.0.1"})
+		c.session(model.Session{ID: "x1", Node: "n1", Behavior: behavior})
+		c.session(model.Session{ID: "x2", Node: "n1"})
+		lock := func(session string, seen uint64) any {
+			return c.kv(model.KVLock, model.KVPair{Key: "k", Session: session, RaftIndex: at(seen)})
+		}
+		free := c.index
+		expect(t, "free", lock("x1", free), true)
+		expect(t, "its own", lock("x1", free), true)
+		held := c.index
+		c.do(&model.SessionCommand{Op: model.SessionDestroy, Session: model.Session{ID: "x1"}})
+		ended := c.index
+		expect(t, "held and free again since", lock("x2", free), false)
+		expect(t, "free again since", lock("x2", held), false)
+		expect(t, "free since", lock("x2", ended), true)
+		c.kv(model.KVUnlock, model.KVPair{Key: "k", Session: "x2"})
+		expect(t, "whoever did not look", lock("x2", 0), true)
+	}
+}
+
 func TestKVLockErrors(t *testing.T) {
 	c := newCluster(t)
 	lock := func(op model.KVOp, session string) *model.KVCommand {

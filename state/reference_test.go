@@ -92,6 +92,13 @@ func (r *reference) kv(op model.KVOp, in model.KVPair) any {
 		if old.Session != "" && old.Session != in.Session {
 			return false
 		}
+		changed := old.ModifyIndex
+		if !exists {
+			changed = r.tombstones[in.Key]
+		}
+		if old.Session == "" && in.ModifyIndex != 0 && changed > in.ModifyIndex {
+			return false
+		}
 		next.Session, next.LockIndex = in.Session, old.LockIndex
 		if old.Session == "" {
 			next.LockIndex++

@@ -124,8 +124,9 @@ func (s *Store) Watch(topics ...Topic) *Watch { return s.hub.watch(topics...) }
 // Watches is how many watches are open.
 func (s *Store) Watches() int64 { return s.hub.watches.Load() }
 
-// OnRelease has f called with the locks that ended with their sessions, after
-// each batch with such. It is called by Apply's goroutine and must not block.
+// OnRelease has f called with the locks that ended with their sessions, before
+// anybody can see the batch in which they did. It is called by Apply's goroutine
+// and must not block.
 func (s *Store) OnRelease(f func([]Release)) {
 	s.mu.Lock()
 	s.onRelease = append(s.onRelease, f)
@@ -177,8 +178,6 @@ func (s *Store) try(entries []Entry) (results []any, tx *txn) {
 }
 
 func (s *Store) publish(tx *txn) {
-	v := tx.Version
-	s.hub.fire(tx.topics, func() { s.current.Store(&v) })
 	if len(tx.released) > 0 {
 		s.mu.Lock()
 		hooks := s.onRelease
@@ -187,6 +186,8 @@ func (s *Store) publish(tx *txn) {
 			f(tx.released)
 		}
 	}
+	v := tx.Version
+	s.hub.fire(tx.topics, func() { s.current.Store(&v) })
 }
 
 // txn is the Version in the making.

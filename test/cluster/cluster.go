@@ -95,6 +95,7 @@ type Agent struct {
 	ip      string
 	running *boot.Agent // nil: it does not
 	dir     string      // its data directory
+	machine int         // counts those that were replaced
 	left    []time.Time // when it left the cluster
 }
 
@@ -118,6 +119,14 @@ func (a *Agent) IP() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.ip
+}
+
+// Machine tells one machine from the one that it replaces: nothing that was
+// acknowledged by one is on the other.
+func (a *Agent) Machine() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.machine
 }
 
 // Add makes a machine without an agent that runs.
@@ -162,6 +171,7 @@ func (a *Agent) Replace(name, ip string) {
 	a.disk = newDisk(a.cluster.seed + uint64(a.starts)<<8)
 	a.mu.Lock()
 	a.name, a.dir = name, ""
+	a.machine++
 	a.mu.Unlock()
 	a.Move(ip)
 }

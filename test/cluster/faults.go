@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -18,7 +19,7 @@ type Faults struct {
 	kinds []fault // those of this run
 
 	nextIP   int
-	replaced bool
+	replaced bool // a server, or it is about to be
 
 	background sync.WaitGroup // crashes and starts that take their time
 
@@ -45,7 +46,7 @@ var allFaults = []fault{
 	{"power of all", (*Faults).powerOfAll},
 	{"client crash", func(f *Faults) { f.crash(f.client(), f.rand.IntN(2) == 0) }},
 	{"restart", func(f *Faults) { f.restart(f.any(), (*Agent).Stop) }},
-	{"leave", func(f *Faults) { f.restart(f.any(), (*Agent).Leave) }},
+	{"leave", (*Faults).leave},
 	{"disk", (*Faults).stall},
 	{"move", (*Faults).move},
 	{"transfer", (*Faults).transfer},
@@ -87,6 +88,7 @@ func (f *Faults) Run(ctx context.Context) {
 
 // End makes everything good again: all links, all disks, all agents.
 func (f *Faults) End() error {
+	f.heal() // who is being stopped may wait for a disk
 	f.background.Wait()
 	f.heal()
 	for _, a := range f.agents {
@@ -264,6 +266,16 @@ func (f *Faults) restart(a *Agent, end func(*Agent)) {
 	f.down(a, func() { end(a) }, nil)
 }
 
+// leave has an agent leave the cluster and come back. Of the servers none does
+// once one was replaced: see replace.
+func (f *Faults) leave() {
+	a := f.any()
+	if a.Server && f.replaced {
+		return
+	}
+	f.restart(a, (*Agent).Leave)
+}
+
 // stall holds a disk up until the next heal.
 func (f *Faults) stall() {
 	a := f.server()
@@ -283,11 +295,12 @@ func (f *Faults) move() {
 	})
 }
 
-// replace puts a new server in the place of one that is gone for good. One is
-// enough: more would be a cluster that has lost its majority.
+// replace puts a new server in the place of one that is gone for good, with its
+// data. That a cluster can bear once, and only when the others hold all of it:
+// where they have left, nobody may be a voter but the one that goes.
 func (f *Faults) replace() {
 	a := f.server()
-	if f.replaced || a.Running() == nil || !f.claim(a) {
+	if f.replaced || a.Running() == nil || f.voters(a) < 3 || !f.claim(a) {
 		return
 	}
 	f.replaced = true
@@ -303,6 +316,30 @@ func (f *Faults) replace() {
 			f.Note("%v", err)
 		}
 	})
+}
+
+// voters is how many servers vote, as far as a server knows for certain, and 0
+// when it does not, or when one of them may be leaving.
+func (f *Faults) voters(a *Agent) int {
+	for _, b := range f.agents {
+		if b.Server && b.Running() == nil {
+			return 0
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	r, err := a.Ask(ctx, "GET", "/v1/operator/raft/configuration", "")
+	var c struct{ Servers []struct{ Voter bool } }
+	if err != nil || r.Status != 200 || json.Unmarshal(r.Body, &c) != nil {
+		return 0
+	}
+	n := 0
+	for _, s := range c.Servers {
+		if s.Voter {
+			n++
+		}
+	}
+	return n
 }
 
 // transfer has whoever leads hand over.

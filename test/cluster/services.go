@@ -23,6 +23,8 @@ type Registrar struct {
 	at   *Agent
 	rand *rand.Rand
 	made int
+	// machine is the one of which want tells.
+	machine int
 	// want is what the agent must have, by service ID. A service whose last
 	// change has an unknown outcome is not there.
 	want map[string]service
@@ -35,10 +37,16 @@ type service struct{ definition, status string }
 // NewRegistrar makes one for an agent.
 func NewRegistrar(c *Cluster, at *Agent, id int) *Registrar {
 	r := &Registrar{at: at, rand: rand.New(rand.NewPCG(c.seed, uint64(300+id))), want: map[string]service{}}
+	r.forget()
+	return r
+}
+
+// forget says that the agent has acknowledged nothing yet.
+func (r *Registrar) forget() {
+	r.machine = r.at.Machine()
 	for i := range services {
 		r.want[serviceID(i)] = service{}
 	}
-	return r
 }
 
 // Run works until ctx ends.
@@ -53,6 +61,16 @@ var statuses = []string{"passing", "warning", "critical"}
 
 func (r *Registrar) step(ctx context.Context) {
 	id := serviceID(r.rand.IntN(services))
+	if r.machine != r.at.Machine() {
+		r.forget()
+	}
+	// An answer may come from the old machine although there is a new one now.
+	defer func() {
+		if r.machine != r.at.Machine() {
+			r.forget()
+			delete(r.want, id)
+		}
+	}()
 	was, known := r.want[id]
 	delete(r.want, id)
 	switch r.rand.IntN(4) {
