@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -53,6 +54,7 @@ type Pool struct {
 	out    chan Event
 	stop   chan struct{} // closed by Close, after serf ended
 	pumped chan struct{} // closed by pump when it ended
+	loops  sync.WaitGroup
 	closed bool          // read and written in turn
 }
 
@@ -93,6 +95,9 @@ func Open(c Config) (*Pool, error) {
 	}
 	// The pump will do that too, perhaps only after a first join.
 	p.guard.saw(&Event{Type: EventJoin, Member: p.LocalMember()})
+	if c.Server != nil {
+		p.loops.Go(p.watchLeaving)
+	}
 	return p, nil
 }
 
@@ -331,4 +336,5 @@ func (p *Pool) takeTurn() (end func()) {
 func (p *Pool) stopPump() {
 	close(p.stop)
 	<-p.pumped
+	p.loops.Wait()
 }

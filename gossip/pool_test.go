@@ -543,3 +543,48 @@ func TestSyncDuringLeave(t *testing.T) {
 		w.expect(ms[0], "n1 alive, n2 left")
 	})
 }
+
+// A server that was forced to leave, and comes back at once with another address,
+// is alive for those, too, who hear of all that in the wrong order.
+func TestLeavingEnds(t *testing.T) {
+	inWorld(t, func(w *world) {
+		config := func(i int) Config {
+			c := w.config(i)
+			c.Server = &Server{Port: 8300}
+			return c
+		}
+		all := []*member{w.open(config(1)), w.open(config(2)), w.open(config(3))}
+		for _, m := range all[1:] {
+			w.join(m, addr(1))
+		}
+		time.Sleep(settle)
+		all[1].end()
+		time.Sleep(20 * time.Second)
+		if err := all[0].ForceLeave("n2", false); err != nil {
+			t.Fatal(err)
+		}
+		c := config(2)
+		c.BindAddr = addr(4)
+		back := w.open(c)
+		w.join(back, addr(1))
+		time.Sleep(2 * time.Second) // its word that it is alive goes round, too early
+		all[2].end()
+		again := w.open(config(3))
+		w.join(again, addr(1))
+		w.join(again, addr(4))
+		leaving := func() bool {
+			return slices.ContainsFunc(again.Members(), func(m Member) bool { return m.Name == "n2" && m.Status == StatusLeaving })
+		}
+		if !leaving() {
+			t.Fatal("the test does not bring about what it is for")
+		}
+		// Who takes it for gone may say so until he has heard of it again.
+		time.Sleep(3 * time.Minute)
+		if leaving() {
+			t.Error("n2 still leaves")
+		}
+		if seen := again.seen.take(); !strings.Contains(seen, "update n2") {
+			t.Errorf("nobody was told that n2 stays: %s", seen)
+		}
+	})
+}
