@@ -5,7 +5,7 @@ BIN     := bin/muster
 # How many scenarios with agents of their own run at a time.
 JOBS    ?= 2
 # How many seeds the simulation tries, and the first of them.
-SEEDS   ?= 30
+SEEDS   ?= 200
 FIRST   ?= 1
 # How long each fuzz target runs.
 FUZZTIME ?= 10s
@@ -61,7 +61,7 @@ race: check-go check-cc ## the packages with concurrency, under the race detecto
 	@echo '== race detector'
 	@$(GO) test -race -timeout 5m $(RACE)
 
-sim: check-go ## whole agents under faults in virtual time: SEEDS (30), FIRST (1)
+sim: check-go ## whole agents under faults in virtual time: SEEDS (200), FIRST (1)
 	@echo '== simulation: $(SEEDS) seeds from $(FIRST)'
 	@mkdir -p bin/sim-failures
 	@$(GO) test -c -o bin/sim.test ./test/cluster

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -122,9 +123,13 @@ var register = porcupine.Model{
 }
 
 // checkTime bounds the search for an order.
-const checkTime = time.Minute
+const checkTime = 30 * time.Second
 
-// Check returns an error when no order of the operations explains the answers.
+// errUndecided is that the time was over before the search was.
+var errUndecided = errors.New("the search for an order took too long")
+
+// Check returns an error when no order of the operations explains the answers, or
+// errUndecided.
 // picture, when not empty, is a file that then shows the history. It must be
 // called in real time.
 func (h *History) Check(picture string) error {
@@ -133,7 +138,8 @@ func (h *History) Check(picture string) error {
 	case porcupine.Ok:
 		return nil
 	case porcupine.Unknown:
-		return fmt.Errorf("no order was found in %v for %d operations", checkTime, len(h.ops))
+		all, unknown := h.Len()
+		return fmt.Errorf("%w: %d operations, %d of unknown outcome, %v", errUndecided, all, unknown, checkTime)
 	}
 	if picture != "" {
 		if err := porcupine.VisualizePath(register, info, picture); err == nil {

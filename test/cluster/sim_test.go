@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -31,14 +32,63 @@ const settle = 2 * time.Minute
 // every agent's services are in the catalog.
 func TestSim(t *testing.T) {
 	logLevel = *logs
+	p := progress{began: time.Now()}
 	for i := range *seeds {
 		n := *seed + i**step
-		t.Run(fmt.Sprint("seed=", n), func(t *testing.T) {
+		ok := t.Run(fmt.Sprint("seed=", n), func(t *testing.T) {
 			dir := folder(t)
 			s := &sim{t: t, seed: n}
-			defer s.judge(t) // even after a failure, which ends this function
+			defer func() { // even after a failure, which ends this function
+				s.judge(t)
+				if s.undecided {
+					p.undecided++
+				}
+			}()
+			hung := time.AfterFunc(realTime, func() { panic(fmt.Sprintf("seed %d has not ended after %v", n, realTime)) })
+			defer hung.Stop()
 			synctest.Test(t, func(t *testing.T) { s.t = t; s.run(dir) })
 		})
+		p.seed(n, ok)
+	}
+	p.end(t)
+}
+
+const (
+	// realTime is how long one seed may take.
+	realTime = 3 * time.Minute
+	// virtualTime is the same for the time in the cluster, of which more than
+	// the faults and twice settle passes only if somebody waits for ever.
+	virtualTime = 15 * time.Minute
+	// tellEvery is how often is told how far the seeds are.
+	tellEvery = 5 * time.Second
+)
+
+// A progress tells how far the seeds are.
+type progress struct {
+	began, told              time.Time
+	seeds, failed, undecided int
+}
+
+func (p *progress) seed(n uint64, ok bool) {
+	p.seeds++
+	if !ok {
+		p.failed++
+	}
+	if !ok || time.Since(p.told) >= tellEvery {
+		p.told = time.Now()
+		p.tell(fmt.Sprintf("seed %d", n))
+	}
+}
+
+func (p *progress) tell(what string) {
+	fmt.Fprintf(os.Stderr, "%6.0f s %s: %d done, %d failed, %d undecided\n", time.Since(p.began).Seconds(), what, p.seeds, p.failed, p.undecided)
+}
+
+// end sees to it that hardly any history was too hard to check.
+func (p *progress) end(t *testing.T) {
+	p.tell("the end")
+	if p.undecided > 1+p.seeds/100 {
+		t.Errorf("of %d seeds, for %d no order of the operations was found nor excluded in %v", p.seeds, p.undecided, checkTime)
 	}
 }
 
@@ -49,6 +99,7 @@ type sim struct {
 	*Cluster
 	faults     *Faults
 	history    History
+	undecided  bool // whether the history is right
 	locks      Locks
 	watchers   []*Watcher
 	registrars []*Registrar
@@ -63,6 +114,10 @@ func (s *sim) run(dir string) {
 		s.Add(fmt.Sprintf("c%d", i+1), false, fmt.Sprintf("10.0.0.%d", i+11))
 	}
 	defer s.Close()
+	hung := time.AfterFunc(virtualTime, func() {
+		panic(fmt.Sprintf("seed %d: somebody waits for ever\n%s", s.seed, s.Log()))
+	})
+	defer hung.Stop()
 	s.faults = NewFaults(s.Cluster)
 	for _, a := range s.agents {
 		start(s.t, a)
@@ -170,7 +225,10 @@ func (s *sim) judge(t *testing.T) {
 	if *folders != "" {
 		picture = filepath.Join(*folders, fmt.Sprintf("seed-%d.html", s.seed))
 	}
-	if err := s.history.Check(picture); err != nil {
+	err := s.history.Check(picture)
+	if s.undecided = errors.Is(err, errUndecided); s.undecided {
+		fmt.Fprintf(os.Stderr, "seed %d: %v\n", s.seed, err)
+	} else if err != nil {
 		s.t.Error(err)
 	}
 	if err := s.locks.Check(); err != nil {
