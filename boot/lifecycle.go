@@ -13,6 +13,7 @@ func (a *Agent) Leave() error {
 	logger := a.log.Named("agent.server")
 	logger.Info("server starting leave")
 	a.handOver()
+	a.local.StopSync()
 	if a.wan != nil {
 		if err := a.wan.Leave(); err != nil {
 			logger.Error("could not leave the WAN pool", "error", err)

@@ -196,13 +196,20 @@ func (a *Agent) Start(ctx context.Context) {
 	a.loops.Go(func() { a.reapLoop(ctx) })
 }
 
-// Close stops all checks and writes out what is not on disk yet. It leaves the
-// catalog as it is.
-func (a *Agent) Close() error {
+// StopSync leaves the catalog alone from now on, for good: who leaves the cluster
+// would otherwise come back into it. Whatever was being sent is over when it
+// returns.
+func (a *Agent) StopSync() {
 	if a.cancel != nil {
 		a.cancel()
 	}
 	a.loops.Wait()
+}
+
+// Close stops all checks and writes out what is not on disk yet. It leaves the
+// catalog as it is.
+func (a *Agent) Close() error {
+	a.StopSync()
 	a.mu.Lock()
 	a.closed = true
 	running := make([]*check.Check, 0, len(a.checks))
