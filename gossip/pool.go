@@ -55,7 +55,7 @@ type Pool struct {
 	stop   chan struct{} // closed by Close, after serf ended
 	pumped chan struct{} // closed by pump when it ended
 	loops  sync.WaitGroup
-	closed bool          // read and written in turn
+	closed bool // read and written in turn
 }
 
 // Open starts to listen, with this agent as the only member, unless a
