@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"time"
 
 	"muster/gossip"
 	"muster/leader"
 	"muster/model"
+	"muster/ops"
 	"muster/quorum"
 	"muster/wire"
 )
@@ -89,4 +91,23 @@ func (a *Agent) vouch(ctx context.Context, m *gossip.Member) error {
 		return fmt.Errorf("at its address %s is a server with the ID %s, not %s", m.ServerAddr(), v.ID, m.ID())
 	}
 	return nil
+}
+
+// watchAutopilot tells how the servers are, where that is known: on the leader.
+func (a *Agent) watchAutopilot(pilot ops.Autopilot) {
+	known := func(value func(ops.AutopilotHealth) float64) func() float64 {
+		return func() float64 {
+			if h := pilot.Health(); len(h.Servers) > 0 {
+				return value(h)
+			}
+			return math.NaN()
+		}
+	}
+	a.meter.Watch("autopilot.healthy", known(func(h ops.AutopilotHealth) float64 {
+		if h.Healthy {
+			return 1
+		}
+		return 0
+	}))
+	a.meter.Watch("autopilot.failure_tolerance", known(func(h ops.AutopilotHealth) float64 { return float64(h.FailureTolerance) }))
 }

@@ -257,6 +257,7 @@ func (a *Agent) startLeader() error {
 	catalog.Measure(a.meter)
 	tombstones := leader.NewTombstones(a.quorum, a.store, logger)
 	tombstones.Measure(a.meter)
+	a.watchAutopilot(pilot)
 	a.meter.Watch("session_ttl.active", func() float64 { return float64(sessions.Active()) })
 	peers := leader.NewServers(a.quorum, a.lan, a.vouch, a.id, logger)
 	duties := []leader.Duty{catalog, peers, pilot, sessions, tombstones}

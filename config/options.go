@@ -104,6 +104,7 @@ const (
 	noEntries  = "configuration entries are not there yet"
 	noCentral  = "definitions are not completed from configuration entries yet"
 	mootUpdate = "muster never asks for updates"
+	mootDNS    = "what DNS was asked is always kept, and kept up to date"
 	mootStream = "answers are always pushed to those who wait"
 	mootLog    = "the log is always kept in segments"
 )

@@ -20,8 +20,8 @@ func dnsOptions() []Option {
 		{Key: "dns_config.soa.retry", Type: Int, Default: "600", Reload: true, Mark: Modern, Name: "DNSSOA.Retry", Doc: "Seconds, of SOA records."},
 		{Key: "dns_config.soa.expire", Type: Int, Default: "86400", Reload: true, Mark: Modern, Name: "DNSSOA.Expire", Doc: "Seconds, of SOA records."},
 		{Key: "dns_config.soa.min_ttl", Type: Int, Default: "0", Reload: true, Mark: Modern, Name: "DNSSOA.Minttl", Doc: "Seconds, of SOA records."},
-		{Key: "dns_config.use_cache", Type: Bool, Reload: true, Mark: Modern, Name: "DNSUseCache", Doc: "Answer from the agent's cache."},
-		{Key: "dns_config.cache_max_age", Type: Duration, Reload: true, Mark: Modern, Name: "DNSCacheMaxAge", Doc: "Oldest answer taken from the cache; 0 for no limit."},
+		{Key: "dns_config.use_cache", Type: Bool, Reload: true, Mark: Modern, Moot: mootDNS, Name: "DNSUseCache", Doc: "Answer from the agent's cache."},
+		{Key: "dns_config.cache_max_age", Type: Duration, Reload: true, Mark: Modern, Moot: mootDNS, Name: "DNSCacheMaxAge", Doc: "Oldest answer taken from the cache; 0 for no limit."},
 		{Key: "recursors", Flag: "recursor", Type: Strings, Reload: true, Name: "DNSRecursors", Doc: "DNS servers for all other domains; port 53 by default."},
 	}
 }

@@ -44,7 +44,8 @@ func (m *Meter) WatchCount(name string, total func() uint64) {
 }
 
 // Watch has a gauge be asked for its value twice in each interval, and whenever
-// somebody looks. value must not block.
+// somebody looks. value must not block. NaN is no value: only Prometheus, which
+// wants every series at any time, is told.
 func (m *Meter) Watch(name string, value func() float64, labels ...Label) {
 	if m == nil {
 		return
@@ -52,4 +53,14 @@ func (m *Meter) Watch(name string, value func() float64, labels ...Label) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.gauges = append(m.gauges, func() { m.Set(name, value(), labels...) })
+}
+
+// numbers is a sink for receivers that do not know NaN, as JSON does not.
+type numbers struct{ metrics.MetricSink }
+
+// SetGaugeWithLabels is part of metrics.MetricSink, and all that sets gauges here.
+func (n numbers) SetGaugeWithLabels(key []string, value float32, labels []Label) {
+	if value == value {
+		n.MetricSink.SetGaugeWithLabels(key, value, labels)
+	}
 }

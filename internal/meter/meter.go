@@ -88,7 +88,7 @@ func Start(c Config) (*Meter, error) {
 	m := &Meter{cfg: c, memory: metrics.NewInmemSink(interval, keep), samples: ownSamples(), timers: map[string][]*Timer{},
 		stop: stop, done: make(chan struct{})}
 	m.filter.Store(&c.Filter)
-	sinks := metrics.FanoutSink{m.memory}
+	sinks := metrics.FanoutSink{numbers{m.memory}}
 	if c.PrometheusRetention > 0 {
 		sink, err := m.openPrometheus(&c)
 		if err != nil {
@@ -104,7 +104,7 @@ func Start(c Config) (*Meter, error) {
 	}
 	if len(pushed) > 0 {
 		m.pushed = pushed
-		sinks = append(sinks, pushed...)
+		sinks = append(sinks, numbers{pushed})
 	}
 	conf := metrics.DefaultConfig(c.Prefix)
 	conf.HostName, conf.EnableHostname = c.Hostname, !c.DisableHostname

@@ -157,6 +157,41 @@ func TestFilter(t *testing.T) {
 	}
 }
 
+// A gauge without a value is NaN for Prometheus, and not there for the others.
+func TestNoValue(t *testing.T) {
+	m := start(t, Config{PrometheusRetention: time.Hour})
+	value := math.NaN()
+	m.Watch("autopilot.healthy", func() float64 { return value })
+	look := func() (text string, gauge float64) {
+		s, err := m.Summary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		families, err := m.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() == "consul_autopilot_healthy" {
+				return string(b), f.Metric[0].GetGauge().GetValue()
+			}
+		}
+		t.Fatal("no series")
+		return
+	}
+	if text, gauge := look(); strings.Contains(text, "autopilot") || !math.IsNaN(gauge) {
+		t.Errorf("%v in %s", gauge, text)
+	}
+	value = 1
+	if text, gauge := look(); !strings.Contains(text, "consul.autopilot.healthy") || gauge != 1 {
+		t.Errorf("%v in %s", gauge, text)
+	}
+}
+
 // receive reads datagrams until one holds all of want.
 func receive(t *testing.T, c net.PacketConn, want ...string) {
 	t.Helper()

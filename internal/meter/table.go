@@ -91,6 +91,8 @@ func rpcTable() []Metric {
 
 func leaderTable() []Metric {
 	return []Metric{
+		{"autopilot.healthy", Gauge, "1 if all servers are healthy, else 0; NaN on servers that do not lead.", false},
+		{"autopilot.failure_tolerance", Gauge, "Servers that may fail before writes stop; NaN on servers that do not lead.", false},
 		{"leader.reconcile", Sample, "Time to bring the catalog in step with all members, in ms.", true},
 		{"leader.reconcileMember", Sample, "Time to bring the catalog in step with one member, in ms.", true},
 		{"leader.reapTombstones", Sample, "Time to forget old deletions, in ms.", true},
