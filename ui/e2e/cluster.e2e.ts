@@ -79,6 +79,9 @@ test('without a leader the page says so, keeps what it had, and recovers', { tim
   all[1]!.start()
   all[2]!.start()
   await banner.waitFor({ state: 'detached', timeout: 45_000 })
+  await page.getByRole('link', { name: 'Overview' }).first().click()
+  await page.getByText(/^New leader: s[123]$/).waitFor()
+  await page.getByText('The leader was lost').waitFor()
 })
 
 test('when the agent is gone the page says so, and goes on when it is back', { timeout: 90_000 }, async () => {

@@ -60,7 +60,7 @@ test('the token goes into a header and nowhere else', async () => {
 
 test('an answer with its index, or a trouble with what was said', async () => {
   const good = clientThat(() => new Response('[1]', { headers: { 'X-Consul-Index': '7' } }))
-  expect(await good.client.get('/v1/x')).toEqual({ data: [1], index: 7 })
+  expect(await good.client.get('/v1/x')).toEqual({ data: [1], index: 7, size: 3 })
   expect(good.outcomes).toEqual([undefined])
   const bad = clientThat(() => new Response('No cluster leader', { status: 500 }))
   await expect(bad.client.get('/v1/x')).rejects.toEqual(new ApiError('no-leader', 500, 'No cluster leader'))
@@ -68,7 +68,7 @@ test('an answer with its index, or a trouble with what was said', async () => {
   await expect(gone.client.change('PUT', '/v1/x')).rejects.toMatchObject({ trouble: 'unreachable' })
   expect(gone.outcomes).toEqual(['unreachable'])
   const nothing = clientThat(() => new Response('', { status: 404, headers: { 'X-Consul-Index': '9' } }))
-  expect(await nothing.client.get('/v1/kv/x', { orNothing: true })).toEqual({ data: null, index: 9 })
+  expect(await nothing.client.get('/v1/kv/x', { orNothing: true })).toEqual({ data: null, index: 9, size: 0 })
   await expect(nothing.client.get('/v1/kv/x')).rejects.toMatchObject({ trouble: 'missing' })
 })
 

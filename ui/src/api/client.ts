@@ -20,6 +20,8 @@ export interface Answer<T> {
   data: T
   /** X-Consul-Index; 0 where the endpoint tells none. */
   index: number
+  /** Length of what was read, in characters. */
+  size: number
 }
 
 export interface ClientOptions {
@@ -41,7 +43,7 @@ export class Client {
     const response = await this.send('GET', path, undefined, options)
     const text = response.ok ? await this.body(response) : ''
     const data = options.lossless ? parseLossless(text) : JSON.parse(text || 'null')
-    return { data: data as T, index: Number(response.headers.get('X-Consul-Index') ?? 0) || 0 }
+    return { data: data as T, index: Number(response.headers.get('X-Consul-Index') ?? 0) || 0, size: text.length }
   }
 
   /** Sends a change; what the agent answers comes back as text. */

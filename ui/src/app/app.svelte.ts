@@ -50,13 +50,14 @@ export interface View<T> {
   readonly data: T | undefined
   readonly error: unknown
   readonly at: number
+  readonly index: number
 }
 
 /**
  * Follows a question as long as the component lives, anew whenever it, the
  * datacenter or the token changes. Called while a component is made.
  */
-export function useLive<T>(question: () => Question | undefined, onData?: (data: T) => void, client: Client = app.client): View<T> {
+export function useLive<T>(question: () => Question | undefined, onData?: (data: T, index: number) => void, client: Client = app.client): View<T> {
   let live = $state.raw<Live<T> | undefined>()
   const asked = $derived(JSON.stringify(question() ?? null))
   const who = $derived(`${client === app.client ? router.route.dc : ''} ${token.value}`)
@@ -75,5 +76,6 @@ export function useLive<T>(question: () => Question | undefined, onData?: (data:
     get data() { return live?.data },
     get error() { return live?.error },
     get at() { return live?.at ?? 0 },
+    get index() { return live?.index ?? 0 },
   }
 }

@@ -10,6 +10,10 @@ import { token } from './token.svelte.ts'
 class Watching {
   /** The checks that do not pass; undefined before the first answer. */
   failing = $state.raw<Check[] | undefined>()
+  /** The index of the state that they show. */
+  failingIndex = $state(0)
+  /** Why they could not be asked for the last time. */
+  failingError = $state.raw<unknown>()
   /** The agents of the agent's own datacenter. */
   members = $state.raw<Member[] | undefined>()
   /** The leader's address, "" without one. */
@@ -27,9 +31,10 @@ class Watching {
     this.since = Date.now()
   }
 
-  sawChecks(list: Check[]): void {
+  sawChecks(list: Check[], index: number): void {
     this.add(this.failing ? checkChanges(this.failing, list, Date.now()) : [])
     this.failing = list
+    this.failingIndex = index
   }
 
   sawMembers(list: Member[]): void {
@@ -73,10 +78,13 @@ export function startWatching(): void {
     void who
     watching.reset()
   })
-  useLive<Check[]>(
+  const checks = useLive<Check[]>(
     () => (known ? { path: '/v1/health/state/any', query: { filter: 'Status != "passing"' } } : undefined),
-    (data) => watching.sawChecks(data ?? []),
+    (data, index) => watching.sawChecks(data ?? [], index),
   )
+  $effect.pre(() => {
+    watching.failingError = checks.error
+  })
   useLive<Record<string, string[]>>(
     () => (known ? { path: '/v1/catalog/services', every: 5_000 } : undefined),
     (data) => watching.sawServices(Object.keys(data ?? {})),

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { follow, nextIndex, retryAfter } from './follow.ts'
+import { follow, gapAfter, nextIndex, retryAfter } from './follow.ts'
 
 /** Follows a script of answers: [index, data], or an error. Records what was asked, heard and waited for. */
 async function play(script: ([number, string] | Error)[], more: { hashed?: boolean; every?: number } = {}) {
@@ -15,10 +15,10 @@ async function play(script: ([number, string] | Error)[], more: { hashed?: boole
       const next = script.shift()
       if (!next) {
         stop.abort()
-        return { data: '', index: 0 }
+        return { data: '', index: 0, size: 0 }
       }
       if (next instanceof Error) throw next
-      return { index: next[0], data: next[1] }
+      return { index: next[0], data: next[1], size: next[1].length }
     },
     onData: (data) => heard.push(data),
     onError: (error) => heard.push((error as Error).message),
@@ -63,19 +63,20 @@ test('an endpoint without an index is asked at intervals', async () => {
   expect((await play([[3, 'a'], [3, 'b']], { every: 700 })).waits).toEqual([700, 700])
 })
 
-test('an agent that does not wait is not asked without pause', async () => {
+test('an agent that does not wait is not asked without pause, one with much to tell less often', async () => {
   const stop = new AbortController()
   const waits: number[] = []
   let n = 0
   await follow<number>({
-    ask: async () => ({ data: ++n, index: n }),
+    ask: async () => ({ data: ++n, index: n, size: n === 1 ? 2_000_000 : 9 }),
     onData: () => n === 3 && stop.abort(),
     onError: () => {},
     sleep: async (ms) => void waits.push(ms),
     signal: stop.signal,
     now: () => 0,
   })
-  expect(waits.length).toBeGreaterThanOrEqual(2)
+  expect(waits).toEqual([2_000, 100, 100])
+  expect([gapAfter(0), gapAfter(500_000)]).toEqual([100, 500])
 })
 
 test('index 0 would not block', () => {

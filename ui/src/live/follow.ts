@@ -4,8 +4,8 @@ import type { Answer } from '../api/client.ts'
 export interface FollowOptions<T> {
   /** Asks: at once with index 0, else when the state has moved past the index. */
   ask: (index: number, signal: AbortSignal) => Promise<Answer<T>>
-  /** Called with each answer that may have changed. */
-  onData: (data: T) => void
+  /** Called with each answer that may have changed, and its index. */
+  onData: (data: T, index: number) => void
   /** Called with each failure, and when the next try comes. */
   onError: (error: unknown, retryIn: number) => void
   signal: AbortSignal
@@ -13,13 +13,16 @@ export interface FollowOptions<T> {
   sleep: (ms: number, signal: AbortSignal) => Promise<void>
   /** The index may jump anywhere, as that of events does. */
   hashed?: boolean
-  /** Between two answers at least; a busy cluster does not keep the page busy. */
-  gap?: number
   /** For endpoints that do not block: asked again after so long. */
   every?: number
   random?: () => number
   now?: () => number
 }
+
+/** Between two answers at least. */
+const shortestGap = 100
+/** A long answer costs the agent and the page much: a second between two for so many characters. */
+const charactersPerSecond = 1_000_000
 
 const firstRetry = 500
 const lastRetry = 15_000
@@ -40,13 +43,18 @@ export function retryAfter(failures: number, random = Math.random): number {
   return Math.round(most * (0.75 + random() / 4))
 }
 
+/** How long after asking the next question may begin: a busy cluster keeps neither the page nor the agent busy. */
+export function gapAfter(size: number): number {
+  return Math.max(shortestGap, Math.round((size / charactersPerSecond) * 1_000))
+}
+
 /**
  * Follows a question until the signal: asks, hands the answer on, asks again
  * with its index. Answers with the index that is known already are not handed
  * on, so that nothing is drawn anew for nothing.
  */
 export async function follow<T>(options: FollowOptions<T>): Promise<void> {
-  const { signal, sleep, gap = 100, now = Date.now } = options
+  const { signal, sleep, now = Date.now } = options
   let index = 0
   let failures = 0
   while (!signal.aborted) {
@@ -56,14 +64,14 @@ export async function follow<T>(options: FollowOptions<T>): Promise<void> {
       if (signal.aborted) return
       failures = 0
       const news = index === 0 || answer.index === 0 || answer.index !== index
-      if (news) options.onData(answer.data)
+      if (news) options.onData(answer.data, answer.index)
       if (options.every !== undefined || answer.index === 0) {
         await sleep(options.every ?? 5_000, signal)
         continue
       }
       index = nextIndex(index, answer.index, options.hashed)
-      // An agent that answers without waiting would otherwise be asked without pause.
-      if (now() - began < gap) await sleep(gap, signal)
+      const rest = gapAfter(answer.size) - (now() - began)
+      if (rest > 0) await sleep(rest, signal)
     } catch (error) {
       if (signal.aborted) return
       index = 0

@@ -29,6 +29,8 @@ export class Live<T> {
   error = $state.raw<unknown>()
   /** When the answer came, in milliseconds since 1970. */
   at = $state(0)
+  /** The index of the state that the answer shows. */
+  index = $state(0)
 
   private stopper = new AbortController()
 
@@ -36,7 +38,7 @@ export class Live<T> {
     private readonly client: Client,
     private readonly pace: Pace,
     private readonly question: Question,
-    private readonly onData?: (data: T) => void,
+    private readonly onData?: (data: T, index: number) => void,
   ) {}
 
   /** Begins to follow. The caller stops it. */
@@ -44,11 +46,12 @@ export class Live<T> {
     const { signal } = this.stopper
     void follow<T>({
       ask: (index, outer) => this.ask(index, outer),
-      onData: (data) => {
+      onData: (data, index) => {
         this.data = data
+        this.index = index
         this.at = Date.now()
         this.error = undefined
-        this.onData?.(data)
+        this.onData?.(data, index)
       },
       onError: (error) => (this.error = error),
       sleep: this.pace.sleep,
