@@ -76,6 +76,11 @@ test('without a leader the page says so, keeps what it had, and recovers', { tim
   await banner.waitFor({ timeout: 30_000 })
   await banner.getByText(/You see what was known \d+ s ago/).waitFor()
   expect(await row(page, 'Services', 'consul').isVisible()).toBe(true)
+  const late = await open('dc1/services', { url: first() }) // who comes now sees what this server has
+  await late.getByRole('alert').filter({ hasText: 'no leader' }).waitFor()
+  await row(late, 'Services', 'consul').waitFor({ timeout: 30_000 })
+  await late.getByRole('link', { name: 'Nodes' }).click()
+  await row(late, 'Nodes', 's1').waitFor()
   all[1]!.start()
   all[2]!.start()
   await banner.waitFor({ state: 'detached', timeout: 45_000 })
@@ -97,4 +102,15 @@ test('when the agent is gone the page says so, and goes on when it is back', { t
   await until('the cluster has a leader', async () => (await fetch(`${first()}/v1/status/leader`).then((r) => r.text(), () => '""')) !== '""')
   await all[1]!.put('/v1/catalog/register', { Node: 'late', Address: '10.0.0.9', Service: { Service: 'after-the-pause' } })
   await row(page, 'Services', 'after-the-pause').waitFor({ timeout: 30_000 })
+})
+
+test('a datacenter that cannot be reached: the page says so, and recovers', { timeout: 90_000 }, async () => {
+  const page = await open('dc2/services', { url: first() })
+  await row(page, 'Services', 'consul').waitFor()
+  await other.stop()
+  const banner = page.getByRole('alert').filter({ hasText: 'The datacenter dc2 cannot be reached' })
+  await banner.waitFor({ timeout: 30_000 })
+  expect(await row(page, 'Services', 'consul').isVisible()).toBe(true)
+  other.start()
+  await banner.waitFor({ state: 'detached', timeout: 45_000 })
 })

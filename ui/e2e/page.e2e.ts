@@ -79,6 +79,16 @@ test('a refusal names the rule that is missing', async () => {
   await page.getByRole('dialog', { name: 'Log in with a token' }).waitFor()
 })
 
+test('what may not be seen is not said to be well', async () => {
+  const page = await open('dc1/overview', { expectTrouble: true })
+  await page.route('**/v1/health/state/any*', (r) => r.fulfill({ status: 403, body: `Permission denied: anonymous token lacks permission 'node:read' on "dev"` }))
+  await page.reload()
+  await page.getByText('node "dev" {').waitFor()
+  expect(await page.getByText(/Every check passes|All is well/).count()).toBe(0)
+  await page.getByRole('link', { name: 'Checks' }).click()
+  await page.getByText('node "dev" {').waitFor()
+})
+
 test('intentions and tokens have a place only where they exist', async () => {
   const page = await open('dc1/services')
   await page.getByRole('link', { name: 'Events' }).waitFor()

@@ -1,6 +1,6 @@
 /** What kind of trouble a request met; decides what the page says about it. */
 export type Trouble =
-  | 'unreachable' // no answer at all
+  | 'unreachable' // no answer at all, from the agent or from the datacenter that it was to ask
   | 'no-leader' // the agent answers, the cluster does not
   | 'denied' // the token lacks a rule
   | 'missing' // there is no such thing
@@ -22,6 +22,8 @@ export class ApiError extends Error {
 
 const noLeader = /no cluster leader|not ready to serve consistent reads|leadership lost|node is not the leader|no known consul servers|raft leader not found/i
 
+const noPath = /no path to datacenter|rpc error getting client|server cannot be reached/i
+
 /** Sorts an answer's status and text into a kind of trouble. */
 export function troubleOf(status: number, text: string): Trouble {
   if (status === 0) return 'unreachable'
@@ -30,6 +32,7 @@ export function troubleOf(status: number, text: string): Trouble {
   if (status === 401) return 'unsupported' // "ACL support disabled", and the like
   if (status === 404) return 'missing'
   if (status >= 500 && noLeader.test(text)) return 'no-leader'
+  if (status >= 500 && noPath.test(text)) return 'unreachable'
   if (status === 502 || status === 503 || status === 504) return 'unreachable'
   if (status >= 400 && status < 500) return 'refused'
   return 'failed'

@@ -68,7 +68,7 @@ export function useLive<T>(question: () => Question | undefined, onData?: (data:
       live = undefined
       return
     }
-    const started = new Live<T>(client, app.pace, q, onData).start()
+    const started = new Live<T>(client, app.pace, q, onData, () => app.connection.condition === 'no-leader').start()
     live = started
     return () => started.stop()
   })

@@ -32,7 +32,7 @@ export const en = {
     lost: 'There is no such page', toStart: 'To the overview', updated: (time: string) => `As of ${time}`,
   },
   trouble: {
-    unreachable: 'The agent does not answer.', noLeader: 'The cluster has no leader: nothing can be written, and what is shown may be old.',
+    unreachable: 'The agent does not answer.', noWay: (dc: string) => `The datacenter ${dc} cannot be reached.`, noLeader: 'The cluster has no leader: nothing can be written, and what is shown may be old.',
     known: (span: string) => `You see what was known ${span} ago.`, retrying: 'Trying again by itself.', nothingYet: 'Nothing is known yet.',
     denied: 'Your token may not do this', anonymous: 'Without a token this may not be done', missingRule: 'It lacks this rule:',
     login: 'Log in with another token', unsupported: 'This agent does not offer that (yet).', missing: 'It is not there (any more).',

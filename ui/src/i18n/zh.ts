@@ -33,7 +33,7 @@ export const zh: Messages = {
     lost: '页面不存在', toStart: '回到总览', updated: (time) => `更新于 ${time}`,
   },
   trouble: {
-    unreachable: '代理没有响应。', noLeader: '集群当前没有领导者：无法写入，显示的内容可能已经过时。',
+    unreachable: '代理没有响应。', noWay: (dc) => `无法连接到数据中心 ${dc}。`, noLeader: '集群当前没有领导者：无法写入，显示的内容可能已经过时。',
     known: (span) => `以下是 ${span}前的数据。`, retrying: '正在自动重试。', nothingYet: '还没有取得任何数据。',
     denied: '当前令牌没有这项权限', anonymous: '未登录，没有这项权限', missingRule: '缺少以下规则：',
     login: '换一个令牌登录', unsupported: '此代理（暂）不提供该功能。', missing: '目标不存在（或已被移除）。',

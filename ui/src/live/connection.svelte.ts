@@ -39,8 +39,8 @@ export class Connection {
   }
 
   private turn(to: 'ok' | 'no-leader' | 'unreachable'): void {
-    // Only the leader's own question ends a time without one.
-    if (to === 'ok' && this.troubled) return
+    // Only the question for the leader ends a time without one, and begins one that is known to have one.
+    if (to === 'ok' && this.condition !== 'ok') return
     this.confirm(to)
   }
 

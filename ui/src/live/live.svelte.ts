@@ -1,4 +1,5 @@
 import type { Answer, AskOptions, Client } from '../api/client.ts'
+import { ApiError } from '../api/errors.ts'
 import { follow } from './follow.ts'
 import type { Pace } from './pace.ts'
 import { shown } from './shown.ts'
@@ -39,6 +40,8 @@ export class Live<T> {
     private readonly pace: Pace,
     private readonly question: Question,
     private readonly onData?: (data: T, index: number) => void,
+    /** Is it known that nobody leads? Servers hold questions for seconds then, before they give up. */
+    private readonly leaderless: () => boolean = () => false,
   ) {}
 
   /** Begins to follow. The caller stops it. */
@@ -69,6 +72,7 @@ export class Live<T> {
 
   private async ask(index: number, outer: AbortSignal): Promise<Answer<T>> {
     await shown(outer)
+    if (this.data === undefined && this.leaderless()) return this.askStale(outer)
     const { path, query, lossless, every, orNothing } = this.question
     const hide = new AbortController()
     const onChange = () => document.hidden && hide.abort()
@@ -84,10 +88,20 @@ export class Live<T> {
       this.error = undefined
       return answer
     } catch (error) {
-      if (!hide.signal.aborted || outer.aborted) throw error
-      return this.ask(index, outer) // hidden meanwhile: go on when it is shown again
+      if (hide.signal.aborted && !outer.aborted) return this.ask(index, outer) // hidden meanwhile: go on when it is shown again
+      if (this.data === undefined && error instanceof ApiError && error.trouble === 'no-leader') return this.askStale(outer)
+      throw error
     } finally {
       document.removeEventListener('visibilitychange', onChange)
     }
+  }
+
+  /** While nobody leads: what the agent or one of its servers has, rather than nothing. Not followed. */
+  private async askStale(signal: AbortSignal): Promise<Answer<T>> {
+    const { path, query, lossless, orNothing } = this.question
+    const answer = await this.client.get<T>(path, { query: { ...query, stale: true }, timeout: 15_000, signal, lossless, orNothing })
+    // A server that was started without a leader has read nothing back yet: its emptiness is no news.
+    if (answer.index === 1) throw new ApiError('no-leader', 0, '')
+    return { ...answer, index: 0 }
   }
 }
