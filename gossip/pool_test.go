@@ -99,6 +99,7 @@ func (w *world) cluster(n int, change func(*Config)) []*member {
 	}
 	for _, m := range all[1:] {
 		w.join(m, addr(1))
+		synctest.Wait() // the one that is joined knows
 	}
 	time.Sleep(settle)
 	return all
