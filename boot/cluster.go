@@ -294,7 +294,7 @@ func (a *Agent) retryJoin(ctx context.Context, pool *gossip.Pool, j *config.Join
 	for {
 		// That others have found this agent does not mean that they are all
 		// there: it must reach one that it was told of, itself.
-		if !joined || alone(pool) {
+		if !joined || a.alone(pool) {
 			n, err := a.joinThese(ctx, pool, j.Retry)
 			switch {
 			case n > 0:
@@ -321,9 +321,11 @@ func (a *Agent) retryJoin(ctx context.Context, pool *gossip.Pool, j *config.Join
 	}
 }
 
-func alone(pool *gossip.Pool) bool {
+// alone tells whether nobody is left whom this agent needs: for one without data
+// that is a server, whoever else there may be.
+func (a *Agent) alone(pool *gossip.Pool) bool {
 	for _, m := range pool.Members() {
-		if m.Status == gossip.StatusAlive && m.Name != pool.LocalMember().Name {
+		if m.Status == gossip.StatusAlive && m.Name != pool.LocalMember().Name && (m.IsServer() || a.quorum != nil) {
 			return false
 		}
 	}

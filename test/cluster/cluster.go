@@ -46,8 +46,8 @@ type Cluster struct {
 	// HCL is configuration that all agents have.
 	HCL string
 
-	agents []*Agent
 	mu     sync.Mutex
+	agents []*Agent      // changed by Add under mu
 	lines  *bytes.Buffer // what the agents log; guarded by mu
 }
 
@@ -93,18 +93,18 @@ type Agent struct {
 	mu      sync.Mutex // guards the rest
 	name    string
 	ip      string
-	running *boot.Agent // nil: it does not
-	dir     string      // its data directory
-	machine int         // counts those that were replaced
-	left    []time.Time // when it left the cluster
+	running *boot.Agent    // nil: it does not
+	dir     string         // its data directory
+	machine int            // counts those that were replaced
+	left    [][2]time.Time // when it began to leave the cluster, and when it was gone
 }
 
-// LeftBetween tells whether the node has left the cluster between two times: its
-// sessions have ended then.
+// LeftBetween tells whether the node was leaving the cluster between two times: its
+// sessions have ended then, those that were made while it left among them.
 func (a *Agent) LeftBetween(from, to time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.ContainsFunc(a.left, func(t time.Time) bool { return t.After(from) && t.Before(to) })
+	return slices.ContainsFunc(a.left, func(t [2]time.Time) bool { return t[0].Before(to) && t[1].After(from) })
 }
 
 // Name is what the agent's node is called.
@@ -142,7 +142,9 @@ func (c *Cluster) Add(name string, server bool, ip string) *Agent {
 		},
 		DisableCompression: true, MaxIdleConnsPerHost: 64,
 	}}
+	c.mu.Lock()
 	c.agents = append(c.agents, a)
+	c.mu.Unlock()
 	c.connect(a)
 	return a
 }
@@ -214,21 +216,33 @@ func (a *Agent) Start() error {
 	return nil
 }
 
+// serversName is where the servers are to be found, as a name in DNS would be.
+const serversName = "provider=cluster"
+
+// discover resolves it.
+func (a *Agent) discover(context.Context, string) ([]string, error) {
+	a.cluster.mu.Lock()
+	agents := slices.Clone(a.cluster.agents)
+	a.cluster.mu.Unlock()
+	var ips []string
+	for _, b := range agents {
+		if b.Server && b != a {
+			ips = append(ips, b.IP())
+		}
+	}
+	return ips, nil
+}
+
 // logLevel is what is kept of the logs.
 var logLevel = "WARN"
 
 // config is the agent's, as it would be read from flags.
 func (a *Agent) config(dir string) (*config.Config, error) {
-	args := []string{"-node=" + a.Name(), "-bind=" + a.IP(), "-client=" + a.IP(), "-dns-port=-1", "-serf-wan-port=-1",
+	args := []string{"-retry-join=" + serversName, "-node=" + a.Name(), "-bind=" + a.IP(), "-client=" + a.IP(), "-dns-port=-1", "-serf-wan-port=-1",
 		"-data-dir=" + dir, "-hcl", a.cluster.HCL, "-hcl", a.HCL,
 		"-hcl", `performance { raft_multiplier = 1 } retry_interval = "2s" limits { http_max_conns_per_client = 1000 }`}
 	if a.Server {
 		args = append(args, "-server", fmt.Sprint("-bootstrap-expect=", a.cluster.size))
-	}
-	for _, b := range a.cluster.agents {
-		if b.Server && b != a {
-			args = append(args, "-retry-join="+b.IP())
-		}
 	}
 	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
 	parsed := config.AddFlags(flags)
@@ -255,8 +269,9 @@ func (a *Agent) world() boot.World {
 			defer cancel()
 			return host.Dial(ctx, "tcp", address)
 		},
-		Gossip:  func(bind netip.AddrPort) (memberlist.Transport, error) { return host.Gossip(int(bind.Port())) },
-		Storage: a.disk.storage,
+		Gossip:   func(bind netip.AddrPort) (memberlist.Transport, error) { return host.Gossip(int(bind.Port())) },
+		Discover: a.discover,
+		Storage:  a.disk.storage,
 	}
 }
 
@@ -288,12 +303,13 @@ func (a *Agent) Stop() {
 // Leave ends it after it has left the cluster.
 func (a *Agent) Leave() {
 	if r := a.take(); r != nil {
-		a.mu.Lock()
-		a.left = append(a.left, time.Now())
-		a.mu.Unlock()
+		begin := time.Now()
 		if err := r.Leave(); err != nil {
 			a.cluster.Note("%s could not leave: %v", a.Name(), err)
 		}
+		a.mu.Lock()
+		a.left = append(a.left, [2]time.Time{begin, time.Now()})
+		a.mu.Unlock()
 		r.Close()
 		a.disk.Crash(false)
 		a.client.CloseIdleConnections()
