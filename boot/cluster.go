@@ -324,12 +324,16 @@ func (a *Agent) retryJoin(ctx context.Context, pool *gossip.Pool, j *config.Join
 // alone tells whether nobody is left whom this agent needs: for one without data
 // that is a server, whoever else there may be.
 func (a *Agent) alone(pool *gossip.Pool) bool {
-	for _, m := range pool.Members() {
-		if m.Status == gossip.StatusAlive && m.Name != pool.LocalMember().Name && (m.IsServer() || a.quorum != nil) {
+	for _, m := range pool.Servers() {
+		if m.Status == gossip.StatusAlive && m.Name != pool.LocalMember().Name {
 			return false
 		}
 	}
-	return true
+	if a.quorum == nil {
+		return true
+	}
+	own := pool.LocalMember().Name
+	return !slices.ContainsFunc(pool.Members(), func(m gossip.Member) bool { return m.Status == gossip.StatusAlive && m.Name != own })
 }
 
 // floodEvery is how often the servers of this datacenter are looked for in the

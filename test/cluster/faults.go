@@ -50,6 +50,7 @@ var allFaults = []fault{
 	{"disk", (*Faults).stall},
 	{"move", (*Faults).move},
 	{"transfer", (*Faults).transfer},
+	{"slow transfer", (*Faults).slowTransfer},
 	{"replacement", (*Faults).replace},
 	{"stranger", (*Faults).behindTheBack},
 }
@@ -351,6 +352,32 @@ func (f *Faults) transfer() {
 		defer cancel()
 		if r, err := a.Ask(ctx, "POST", "/v1/operator/raft/transfer-leader", ""); err == nil {
 			f.Note("handing over: %d %s", r.Status, r.Body)
+		}
+	})
+}
+
+// slowTransfer has a leader that is far from the others hand over: it hears late
+// that somebody else leads.
+func (f *Faults) slowTransfer() {
+	d := 50*time.Millisecond + f.upTo(200*time.Millisecond)
+	at := f.server()
+	f.background.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		var leader string
+		if read(ctx, at, "/v1/status/leader", &leader) != nil {
+			return
+		}
+		for _, one := range f.agents {
+			if leader != one.IP()+":8300" {
+				continue
+			}
+			f.Note("%s leads, is %v away, and is to hand over", one.Name(), d)
+			f.between(func(a, b *Agent) bool { return a == one || b == one }, func(l *memnet.Link) { l.Delay = d })
+			time.Sleep(time.Second)
+			if r, err := one.Ask(ctx, "POST", "/v1/operator/raft/transfer-leader", ""); err == nil {
+				f.Note("handing over: %d %s", r.Status, r.Body)
+			}
 		}
 	})
 }
