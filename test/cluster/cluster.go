@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -206,7 +207,11 @@ func (a *Agent) Start() error {
 		return err
 	}
 	logs.Release()
-	running, err := boot.StartIn(a.world(), cfg, logs, nil)
+	var running *boot.Agent
+	// A profile tells what of it is this agent's work.
+	pprof.Do(context.Background(), pprof.Labels("agent", a.Name()), func(context.Context) {
+		running, err = boot.StartIn(a.world(), cfg, logs, nil)
+	})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", a.Name(), err)
 	}
@@ -239,8 +244,9 @@ var logLevel = "WARN"
 // config is the agent's, as it would be read from flags.
 func (a *Agent) config(dir string) (*config.Config, error) {
 	args := []string{"-retry-join=" + serversName, "-node=" + a.Name(), "-bind=" + a.IP(), "-client=" + a.IP(), "-dns-port=-1", "-serf-wan-port=-1",
-		"-data-dir=" + dir, "-hcl", a.cluster.HCL, "-hcl", a.HCL,
-		"-hcl", `performance { raft_multiplier = 1 } retry_interval = "2s" limits { http_max_conns_per_client = 1000 }`}
+		"-data-dir=" + dir,
+		"-hcl", `performance { raft_multiplier = 1 } retry_interval = "2s" limits { http_max_conns_per_client = 1000 }`,
+		"-hcl", a.cluster.HCL, "-hcl", a.HCL}
 	if a.Server {
 		args = append(args, "-server", fmt.Sprint("-bootstrap-expect=", a.cluster.size))
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -19,11 +21,13 @@ const perAgent = 10
 
 // TestScale starts three servers and many clients with services, takes the power
 // of a third of them, and tells how long it takes until the catalog is right each
-// time, and what it costs. The time is virtual, the processor time is not.
+// time, and what it costs. The time is virtual, the processor time is not: whose
+// it was, -test.cpuprofile and "go tool pprof -tags" tell.
 func TestScale(t *testing.T) {
 	dir := folder(t)
 	synctest.Test(t, func(t *testing.T) {
 		c := New(1, 3, dir)
+		c.HCL = `retry_interval = "30s"` // as it is in an agent
 		defer c.Close()
 		var servers, clients []*Agent
 		for i := range 3 {
@@ -33,10 +37,12 @@ func TestScale(t *testing.T) {
 			clients = append(clients, c.Add(fmt.Sprint("c", i+1), false, fmt.Sprintf("10.1.%d.%d", i/250, 1+i%250)))
 		}
 		for _, a := range servers {
+			a.HCL = `telemetry { prometheus_retention_time = "1h" }`
 			start(t, a)
 		}
 		eventually(t, servers[0], "PUT", "/v1/kv/a", "1", "200 true")
-		p := &phases{t: t, cluster: c, server: servers[0]}
+		p := &phases{t: t, cluster: c, server: leaderOf(t, servers)}
+		t.Logf("%d clients with %d services each; %s leads", *scale, perAgent, p.server.Name())
 
 		p.begin()
 		var starting sync.WaitGroup
@@ -53,8 +59,8 @@ func TestScale(t *testing.T) {
 		p.end("joined and in the catalog", func() (int, int) { return p.passing(), *scale * perAgent })
 
 		p.begin()
-		time.Sleep(5 * time.Minute)
-		p.end("five minutes of rest", func() (int, int) { return 0, 0 })
+		time.Sleep(2 * time.Minute)
+		p.end("two minutes of rest", func() (int, int) { return 0, 0 })
 
 		p.begin()
 		gone := *scale * 3 / 10
@@ -76,21 +82,38 @@ func fleet(n int) string {
 	return text
 }
 
+// leaderOf is who leads.
+func leaderOf(t *testing.T, servers []*Agent) *Agent {
+	t.Helper()
+	var address string
+	if err := read(t.Context(), servers[0], "/v1/status/leader", &address); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range servers {
+		if address == a.IP()+":8300" {
+			return a
+		}
+	}
+	t.Fatalf("nobody is %s, who leads", address)
+	return nil
+}
+
 // phases tells what parts of a test took.
 type phases struct {
 	t       *testing.T
 	cluster *Cluster
-	server  *Agent
+	server  *Agent // that leads
 
 	began     time.Time
 	cpu       time.Duration
 	datagrams int64
 	index     uint64
+	requests  int
 }
 
 func (p *phases) begin() {
-	p.began, p.cpu = time.Now(), cpuTime()
-	p.datagrams, p.index = p.cluster.Net.Datagrams(), p.written()
+	p.index, p.requests = p.written(), p.asked()
+	p.datagrams, p.began, p.cpu = p.cluster.Net.Datagrams(), time.Now(), cpuTime()
 }
 
 // end waits until two numbers are equal, for ten virtual minutes at most.
@@ -104,11 +127,29 @@ func (p *phases) end(what string, numbers func() (have, want int)) {
 	if have != want {
 		p.t.Errorf("%s: %d instances pass, not %d", what, have, want)
 	}
-	took := time.Since(p.began)
+	took, cpu, sent := time.Since(p.began), cpuTime()-p.cpu, p.cluster.Net.Datagrams()-p.datagrams
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
 	agents := len(p.cluster.agents)
-	p.t.Logf("%-28s %8.1f s, %5.1f datagrams a second and agent, %6d entries in the log, %.1f s of processor time for all",
-		what, took.Seconds(), float64(p.cluster.Net.Datagrams()-p.datagrams)/took.Seconds()/float64(agents),
-		p.written()-p.index, (cpuTime() - p.cpu).Seconds())
+	p.t.Logf("%s: %.1f s, %.1f datagrams a second and agent; the leader: %d entries in the log, %d requests; all: %.1f s of processor time, %.2f MiB and %d goroutines an agent",
+		what, took.Seconds(), float64(sent)/took.Seconds()/float64(agents), p.written()-p.index, p.asked()-p.requests,
+		cpu.Seconds(), float64(m.HeapAlloc)/(1<<20)/float64(agents), runtime.NumGoroutine()/agents)
+}
+
+// asked is how many requests of other agents the leader has had.
+func (p *phases) asked() int {
+	r, err := p.server.Ask(context.Background(), "GET", "/v1/agent/metrics?format=prometheus", "")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(r.Body)) {
+		if name, value, _ := strings.Cut(strings.TrimSpace(line), " "); name == "consul_rpc_request" {
+			n, _ := strconv.ParseFloat(value, 64)
+			return int(n)
+		}
+	}
+	return 0
 }
 
 // passing counts the instances that pass.
