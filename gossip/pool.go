@@ -110,6 +110,9 @@ func (p *Pool) serfConfig(c *Config, t Tuning, kind string) (*serf.Config, error
 	ml.ProbeInterval, ml.ProbeTimeout = t.ProbeInterval, t.ProbeTimeout
 	ml.SuspicionMult, ml.RetransmitMult = t.SuspicionMult, t.RetransmitMult
 	ml.DeadNodeReclaimTime = reclaimAfter
+	// Hardly a message gets shorter, and trying took a third of what an agent
+	// that has nothing to do needs. What others compress is understood.
+	ml.EnableCompression = false
 	ml.BindAddr, ml.BindPort = c.BindAddr, c.BindPort
 	ml.AdvertiseAddr, ml.AdvertisePort = c.AdvertiseAddr, first(c.AdvertisePort, c.BindPort)
 	ml.GossipVerifyIncoming, ml.GossipVerifyOutgoing = !c.AcceptPlain, !c.SendPlain

@@ -18,6 +18,10 @@ type Faults struct {
 	rand  *rand.Rand
 	kinds []fault // those of this run
 
+	// Handover, when not nil, is called while a leader hands over that is far
+	// from the other servers.
+	Handover func(leader *Agent)
+
 	nextIP   int
 	replaced bool // a server, or it is about to be
 
@@ -375,6 +379,9 @@ func (f *Faults) slowTransfer() {
 			f.Note("%s leads, is %v away, and is to hand over", one.Name(), d)
 			f.between(func(a, b *Agent) bool { return a == one || b == one }, func(l *memnet.Link) { l.Delay = d })
 			time.Sleep(time.Second)
+			if f.Handover != nil {
+				f.background.Go(func() { f.Handover(one) })
+			}
 			if r, err := one.Ask(ctx, "POST", "/v1/operator/raft/transfer-leader", ""); err == nil {
 				f.Note("handing over: %d %s", r.Status, r.Body)
 			}

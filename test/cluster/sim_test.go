@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,6 +104,7 @@ type sim struct {
 	faults     *Faults
 	history    History
 	undecided  bool // whether the history is right
+	bursts     atomic.Int64
 	locks      Locks
 	watchers   []*Watcher
 	registrars []*Registrar
@@ -122,6 +124,7 @@ func (s *sim) run(dir string) {
 	})
 	defer hung.Stop()
 	s.faults = NewFaults(s.Cluster)
+	s.faults.Handover = s.burst
 	for _, a := range s.agents {
 		start(s.t, a)
 	}
@@ -161,6 +164,31 @@ func (s *sim) run(dir string) {
 	stop()
 	clients.Wait()
 	s.settle(over)
+}
+
+// burst reads a key at a leader that is about to be none, while it is written to
+// elsewhere, as fast as it goes.
+func (s *sim) burst(leader *Agent) {
+	id := 1000 + 2*int(s.bursts.Add(1))
+	reader, writer := NewClient(s.Cluster, id, &s.history), NewClient(s.Cluster, id+1, &s.history)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
+	defer cancel()
+	var both sync.WaitGroup
+	both.Go(func() {
+		for ctx.Err() == nil {
+			reader.get(ctx, leader, "k0", "")
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
+	both.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			if at := s.agents[i%len(s.agents)]; at.Server && at != leader {
+				writer.put(ctx, at, "k0")
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
+	both.Wait()
 }
 
 // settle waits until all is well and compares what everybody says.
