@@ -29,8 +29,8 @@ test('the overview shows the servers, their leader and the agents', async () => 
   await page.getByRole('list', { name: 'Agents' }).getByText('4').waitFor()
 })
 
-test('round-trip times as a picture, from a chosen node', { timeout: 60_000 }, async () => {
-  await until('coordinates are known', async () => (await all[0]!.get<unknown[]>('/v1/coordinate/nodes')).length >= 3, 45_000)
+test('round-trip times as a picture, from a chosen node', { timeout: 90_000 }, async () => {
+  await until('coordinates are known', async () => (await all[0]!.get<unknown[]>('/v1/coordinate/nodes')).length === 4, 45_000)
   const page = await open('dc1/nodes?view=rtt', { url: first() })
   await page.getByRole('combobox', { name: 'From' }).selectOption('s2')
   await page.getByText('Round-trip times from s2').first().waitFor()

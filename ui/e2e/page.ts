@@ -21,7 +21,7 @@ export async function open(path: string, options: OpenOptions = {}): Promise<Pag
   browser ??= await chromium.connect(inject('browser'))
   const { expectTrouble = false, url = agent.url, ...context } = options
   const page = await (await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 800 }, ...context })).newPage()
-  page.setDefaultTimeout(10_000)
+  page.setDefaultTimeout(20_000)
   const errors: string[] = []
   page.on('pageerror', (e) => errors.push(`error: ${e.message}`))
   // Answers such as 501 are written to the console by the browser itself; a broken policy is, too.

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { devAgent } from './agents.ts'
 import { agent, open, put, row } from './page.ts'
 
 const register = (name: string, more: object = {}) => put('/v1/agent/service/register', { Name: name, ...more })
@@ -16,6 +17,22 @@ test('the page is where the root leads', async () => {
   const page = await open('')
   await page.goto(agent.url + '/')
   expect(new URL(page.url()).pathname).toMatch(/^\/ui\//)
+})
+
+test('the page is at another path where the agent is told so', async () => {
+  const other = await (await devAgent('other', ['-ui-content-path', '/tools/muster/'])).start().ready()
+  try {
+    const page = await open('../', { url: other.url }) // the root
+    expect(new URL(page.url()).pathname).toMatch(/^\/tools\/muster\//)
+    await page.getByRole('link', { name: 'Nodes', exact: true }).click()
+    await row(page, 'Nodes', 'other').click()
+    await page.getByRole('heading', { level: 1, name: 'other' }).waitFor()
+    expect(new URL(page.url()).pathname).toBe('/tools/muster/dc1/nodes/other')
+    await page.reload()
+    await page.getByRole('heading', { level: 1, name: 'other' }).waitFor()
+  } finally {
+    await other.remove()
+  }
 })
 
 test('services are listed with their health and tags', async () => {
