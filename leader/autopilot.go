@@ -35,6 +35,7 @@ const (
 // Pilot is the quorum as autopilot changes it: quorum.Quorum.
 type Pilot interface {
 	Peers
+	GiveVote(id string) error
 	DemoteVoter(id string) error
 	TransferLeadership(id string) error
 	LastIndex() uint64
@@ -95,7 +96,7 @@ func (a *Autopilot) Run(ctx context.Context) {
 	if !a.configure(ctx) {
 		return
 	}
-	pilot := autopilot.New(pilotRaft{a.peers}, &pilotView{Autopilot: a}, autopilot.WithLogger(a.logger),
+	pilot := autopilot.New(pilotRaft{a.peers, a.pool}, &pilotView{Autopilot: a}, autopilot.WithLogger(a.logger),
 		autopilot.WithUpdateInterval(pilotEvery), autopilot.WithReconcileInterval(pilotEvery),
 		autopilot.WithPromoter(&promoter{begin: time.Now()}))
 	pilot.Start(ctx)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
 
 	"muster/gossip"
 	"muster/model"
@@ -269,5 +270,31 @@ func TestAutopilotConfiguration(t *testing.T) {
 		if b.log.store.Current().Autopilot() == nil {
 			t.Error("there is none")
 		}
+	})
+}
+
+// A server that has left since it was looked at gets no vote, whether it was
+// taken out already or not: a cluster of one would wait for it for ever.
+func TestNoVoteForTheGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newPilotBench(t, usual)
+		r := pilotRaft{b, b}
+		b.join("id2", false)
+		b.join("id3", false)
+		b.join("id4", false)
+		gone := b.pool.Members()
+		b.pool.set(with(gone[1], gossip.StatusLeaving))
+		if err := b.RemoveServer("id3"); err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range map[string]string{"id2": "server id2 is not there any more", "id3": "no member", "id9": "server id9 is not there any more"} {
+			if err := r.AddVoter(raft.ServerID(id), raft.ServerAddress("10.0.0."+id[2:]+":8300"), 0, 0).Error(); err == nil || err.Error() != want {
+				t.Errorf("vote for %s: %v, want %s", id, err, want)
+			}
+		}
+		if err := r.AddVoter("id4", "10.0.0.4:8300", 0, 0).Error(); err != nil {
+			t.Error(err)
+		}
+		b.after(0, "remove id3", "voter id4 10.0.0.4:8300")
 	})
 }

@@ -1,18 +1,23 @@
 package leader
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/hashicorp/raft"
 
+	"muster/gossip"
 	"muster/quorum"
 )
 
 // pilotRaft gives a Pilot the form that raft-autopilot wants: Raft's own. What
 // quorum knows of leases and promises thus holds for its changes too.
-type pilotRaft struct{ p Pilot }
+type pilotRaft struct {
+	p    Pilot
+	pool PilotPool
+}
 
 // done is a future whose outcome is known.
 type done struct {
@@ -30,8 +35,9 @@ func (r pilotRaft) AddNonvoter(id raft.ServerID, a raft.ServerAddress, _ uint64,
 	return done{err: r.p.AddNonVoter(string(id), string(a))}
 }
 
-// AddVoter gives a server its vote. The library may decide by what it saw before
-// it did so the last time.
+// AddVoter gives a server its vote. The library decides by what it saw up to two
+// seconds ago: the server may have its vote already, or be on its way out, and
+// the vote of a server that is gone could cost the majority.
 func (r pilotRaft) AddVoter(id raft.ServerID, a raft.ServerAddress, _ uint64, _ time.Duration) raft.IndexFuture {
 	servers, index, err := r.p.Configuration()
 	if err == nil && slices.ContainsFunc(servers, func(s quorum.Server) bool {
@@ -39,7 +45,12 @@ func (r pilotRaft) AddVoter(id raft.ServerID, a raft.ServerAddress, _ uint64, _ 
 	}) {
 		return done{index: index}
 	}
-	return done{err: r.p.AddVoter(string(id), string(a))}
+	if !slices.ContainsFunc(r.pool.Members(), func(m gossip.Member) bool {
+		return m.ID() == string(id) && m.Status == gossip.StatusAlive
+	}) {
+		return done{err: fmt.Errorf("server %s is not there any more", id)}
+	}
+	return done{err: r.p.GiveVote(string(id))}
 }
 
 // DemoteVoter takes a server's vote.

@@ -53,6 +53,17 @@ func (p *fakePeers) AddVoter(id, address string) error {
 	return p.change("voter "+id+" "+address, id, quorum.Server{ID: id, Address: address, Voter: true})
 }
 
+// GiveVote is told as what it comes to.
+func (p *fakePeers) GiveVote(id string) error {
+	servers, _, _ := p.Configuration()
+	for _, s := range servers {
+		if s.ID == id {
+			return p.AddVoter(id, s.Address)
+		}
+	}
+	return errors.New("no member")
+}
+
 func (p *fakePeers) AddNonVoter(id, address string) error {
 	return p.change("nonvoter "+id+" "+address, id, quorum.Server{ID: id, Address: address})
 }

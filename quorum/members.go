@@ -75,43 +75,68 @@ const memberTimeout = 10 * time.Second
 // AddVoter adds a server, or gives one its vote, or changes its address. Leader
 // only; errors as for Propose.
 func (q *Quorum) AddVoter(id, address string) error {
-	return q.change(func() raft.IndexFuture {
-		return q.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, memberTimeout)
+	return q.change(func() (raft.IndexFuture, error) {
+		return q.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, memberTimeout), nil
+	})
+}
+
+// GiveVote gives a member that follows its vote, at the address where it is known.
+// It fails with NotFound for a server that was taken out meanwhile: a vote of
+// somebody who is gone could cost the majority. Leader only; errors as for Propose.
+func (q *Quorum) GiveVote(id string) error {
+	return q.change(func() (raft.IndexFuture, error) {
+		servers, _ := q.configuration()
+		for _, s := range servers {
+			if string(s.ID) == id {
+				return q.raft.AddVoter(s.ID, s.Address, 0, memberTimeout), nil
+			}
+		}
+		return nil, model.Errorf(model.NotFound, "server %q is no member", id)
 	})
 }
 
 // AddNonVoter adds a server that follows but does not count for a majority, or
 // changes its address. Leader only; errors as for Propose.
 func (q *Quorum) AddNonVoter(id, address string) error {
-	return q.change(func() raft.IndexFuture {
-		return q.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(address), 0, memberTimeout)
+	return q.change(func() (raft.IndexFuture, error) {
+		return q.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(address), 0, memberTimeout), nil
 	})
 }
 
 // DemoteVoter takes a server's vote away. Leader only; errors as for Propose.
 func (q *Quorum) DemoteVoter(id string) error {
-	return q.change(func() raft.IndexFuture {
-		return q.raft.DemoteVoter(raft.ServerID(id), 0, memberTimeout)
+	return q.change(func() (raft.IndexFuture, error) {
+		return q.raft.DemoteVoter(raft.ServerID(id), 0, memberTimeout), nil
 	})
 }
 
 // RemoveServer takes a server out. A leader that removes itself leads no more.
 // Leader only; errors as for Propose.
 func (q *Quorum) RemoveServer(id string) error {
-	return q.change(func() raft.IndexFuture {
-		return q.raft.RemoveServer(raft.ServerID(id), 0, memberTimeout)
+	return q.change(func() (raft.IndexFuture, error) {
+		return q.raft.RemoveServer(raft.ServerID(id), 0, memberTimeout), nil
 	})
 }
 
-// change runs a change of the members on a leader that is ready.
-func (q *Quorum) change(f func() raft.IndexFuture) error {
+// change runs a change of the members on a leader that is ready. There is one at a
+// time, so that f may look first at who they are; it ends, with an error, when
+// this server stops leading.
+func (q *Quorum) change(f func() (raft.IndexFuture, error)) error {
+	q.changing <- struct{}{}
+	defer func() { <-q.changing }()
 	if err := q.leads(); err != nil {
 		return err
 	}
 	if status, _ := q.Status(); !status.Ready {
 		return model.ErrNotReady
 	}
-	return q.await(func() error { return outcomeOf(f().Error()) })
+	return q.await(func() error {
+		future, err := f()
+		if err != nil {
+			return err
+		}
+		return outcomeOf(future.Error())
+	})
 }
 
 // TransferLeadership hands over to the server with the given ID, or to the one

@@ -223,3 +223,32 @@ func TestStatus(t *testing.T) {
 		}
 	})
 }
+
+// A vote is given to members alone: autopilot may be late.
+func TestGiveVote(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		defer c.close()
+		leader := c.leader()
+		follower := c.others(leader)[0].cfg.ID
+		if err := leader.DemoteVoter(follower); err != nil {
+			t.Fatal(err)
+		}
+		if err := leader.GiveVote(follower); err != nil {
+			t.Fatal(err)
+		}
+		servers, _, err := leader.Configuration()
+		if err != nil || len(servers) != 3 || !servers[0].Voter || !servers[1].Voter || !servers[2].Voter {
+			t.Error(servers, err)
+		}
+		if err := leader.RemoveServer(follower); err != nil {
+			t.Fatal(err)
+		}
+		if err := leader.GiveVote(follower); model.KindOf(err) != model.NotFound {
+			t.Error(err)
+		}
+		if servers, _, err = leader.Configuration(); err != nil || len(servers) != 2 {
+			t.Error(servers, err)
+		}
+	})
+}

@@ -149,6 +149,8 @@ type Quorum struct {
 	// Raft forgets those who still wait when it stops.
 	gate gate
 
+	changing chan struct{} // holds a value while the members are changed
+
 	done     chan struct{}  // closed by Close
 	wg       sync.WaitGroup // goroutines of this room
 	outcomes sync.WaitGroup // the one that tells outcomes
@@ -206,6 +208,7 @@ func open(cfg Config, sm StateMachine, st *Storage, recovery *recovery) (*Quorum
 		stall:     stall,
 		gone:      cfg.Gone,
 		logger:    cfg.Logger,
+		changing:  make(chan struct{}, 1),
 		done:      make(chan struct{}),
 
 		electionTimeout: conf.HeartbeatTimeout,
