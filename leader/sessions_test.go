@@ -1,6 +1,7 @@
 package leader
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -297,4 +298,32 @@ func playSessions(t *testing.T, seed uint64) {
 			}
 		}
 	}
+}
+
+// TestRestoredSessions: a session that a snapshot brings back has its whole time
+// again, and ends when that is over.
+func TestRestoredSessions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newSessionBench(t)
+		b.begin(t, b.duty)
+		b.create(1, 10*time.Second)
+		var snapshot bytes.Buffer
+		if err := b.store.Snapshot().Persist(&snapshot); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(15 * time.Second)
+		b.destroy(1)
+		time.Sleep(time.Second)
+		b.expect(1, false)
+		if _, err := b.store.Restore(&snapshot); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20*time.Second - 1)
+		b.expect(1, true)
+		time.Sleep(late)
+		b.expect(1, false)
+		if byID, queued := b.timers(); byID != 0 || queued != 0 {
+			t.Errorf("%d timers, %d queued", byID, queued)
+		}
+	})
 }
