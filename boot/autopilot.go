@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"time"
 
 	"muster/gossip"
@@ -35,6 +36,7 @@ type vitals struct {
 	ID                  string
 	LastContact         time.Duration // below 0: it never heard of a leader
 	LastTerm, LastIndex uint64
+	Members             []string // IDs of the servers of its cluster; none: it has no cluster
 }
 
 // vitalsOf asks a server who it is.
@@ -61,7 +63,22 @@ func (i *inbound) serveVitals(w http.ResponseWriter) {
 		return
 	}
 	h := q.Health()
-	_ = json.NewEncoder(w).Encode(vitals{i.id, h.LastContact, h.LastTerm, h.LastIndex}) // who asked may be gone
+	members, err := membersOf(q)
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(vitals{i.id, h.LastContact, h.LastTerm, h.LastIndex, members}) // who asked may be gone
+}
+
+// membersOf are the IDs of the servers that agree.
+func membersOf(q *quorum.Quorum) ([]string, error) {
+	servers, _, err := q.Configuration()
+	ids := make([]string, len(servers))
+	for i, s := range servers {
+		ids[i] = s.ID
+	}
+	return ids, err
 }
 
 // askHealth asks a server how far it has come.
@@ -81,7 +98,8 @@ func (a *Agent) askHealth(ctx context.Context, id, address string) (quorum.Healt
 
 // vouch is leader.Vouch. Where servers have to prove by their certificates that
 // they are servers (verify_server_hostname), the connection is had only with one
-// that does: a member that has but an agent's certificate is not let in.
+// that does: a member that has but an agent's certificate is not let in. Nor is one
+// that brings another cluster's data.
 func (a *Agent) vouch(ctx context.Context, m *gossip.Member) error {
 	v, err := a.vitalsOf(ctx, m.ServerAddr())
 	if err != nil {
@@ -89,6 +107,14 @@ func (a *Agent) vouch(ctx context.Context, m *gossip.Member) error {
 	}
 	if v.ID != m.ID() {
 		return fmt.Errorf("at its address %s is a server with the ID %s, not %s", m.ServerAddr(), v.ID, m.ID())
+	}
+	ours, err := membersOf(a.quorum)
+	if err != nil {
+		return err
+	}
+	if len(v.Members) > 0 && !slices.ContainsFunc(v.Members, func(id string) bool { return slices.Contains(ours, id) }) {
+		return fmt.Errorf("it has a cluster of its own (servers: %d, none of them of this one), whose data would be lost: "+
+			"stop it, remove its data directory, and start it without bootstrap", len(v.Members))
 	}
 	return nil
 }

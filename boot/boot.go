@@ -79,6 +79,10 @@ type Agent struct {
 	api            net.Addr     // where door listens first; nil where HTTP is off
 	watches        *watches.Watches
 
+	// askedAround is closed when joining the LAN pool was tried once, with success
+	// or not.
+	askedAround     chan struct{}
+	askedAroundOnce sync.Once
 	// joined is closed when the agent is in the LAN pool that it is to join.
 	joined     chan struct{}
 	joinedOnce sync.Once
@@ -109,7 +113,7 @@ func StartIn(world World, cfg *config.Config, logs *log.Log, load Loader) (_ *Ag
 	if err := watches.Check(cfg.Watches); err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, world: world, log: logs, load: load, left: make(chan struct{}), joined: make(chan struct{})}
+	a := &Agent{cfg: cfg, world: world, log: logs, load: load, left: make(chan struct{}), joined: make(chan struct{}), askedAround: make(chan struct{})}
 	a.now.Store(cfg)
 	defer func() {
 		if err != nil {
@@ -196,7 +200,7 @@ func (a *Agent) startState() error {
 		ID: a.id, Address: a.cfg.RPC.Advertise.String(), Dir: dir,
 		Storage:     a.world.Storage,
 		Transport:   a.raftTransport(),
-		Bootstrap:   a.cfg.Dev || a.cfg.Bootstrap,
+		Bootstrap:   a.cfg.Dev || a.cfg.Bootstrap && !a.joinsLAN(), // else form does
 		Multiplier:  a.cfg.Raft.Multiplier,
 		Snapshots:   snapshotPolicy(a.cfg),
 		SegmentSize: a.cfg.Raft.SegmentSize, NoRecent: a.cfg.Raft.DisableLogCache,

@@ -1,14 +1,12 @@
 package boot
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -155,97 +153,6 @@ func (a *Agent) serversOf(datacenter string) (list []string, known bool) {
 	return list, known
 }
 
-// formEvery is how often a server without a cluster looks for the others.
-const formEvery = 200 * time.Millisecond
-
-// form makes this server part of a cluster: it waits for as many servers as
-// are expected and begins one with them, unless one of them has one already;
-// then it waits to be taken in.
-func (a *Agent) form(ctx context.Context) {
-	logger := a.log.Named("agent.server")
-	ticker := time.NewTicker(formEvery)
-	defer ticker.Stop()
-	told := ""
-	for {
-		servers, _, err := a.quorum.Configuration()
-		if err == nil && len(servers) > 0 {
-			return
-		}
-		state, err := a.tryForm(ctx)
-		if err != nil {
-			state = err.Error()
-		}
-		if state != told {
-			logger.Info("no cluster yet", "state", state)
-			told = state
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (a *Agent) tryForm(ctx context.Context) (state string, err error) {
-	if a.cfg.BootstrapExpect == 0 || a.cfg.ReadReplica {
-		return "waiting to be taken in", nil
-	}
-	var servers []quorum.Server
-	for _, m := range a.lan.Members() {
-		s, ok := m.Server()
-		if !ok || m.Status != gossip.StatusAlive || m.Datacenter() != a.cfg.Datacenter {
-			continue
-		}
-		if s.Bootstrap {
-			return "waiting to be taken in by " + m.Name, nil
-		}
-		// A server that expects none waits for whoever does: it counts.
-		if s.Expect != 0 && s.Expect != a.cfg.BootstrapExpect && !s.ReadReplica {
-			return "", fmt.Errorf("server %s expects %d servers, this one %d: set bootstrap_expect alike", m.Name, s.Expect, a.cfg.BootstrapExpect)
-		}
-		if s.ReadReplica {
-			continue
-		}
-		servers = append(servers, quorum.Server{ID: m.ID(), Address: m.ServerAddr(), Voter: true})
-	}
-	if len(servers) < a.cfg.BootstrapExpect {
-		return fmt.Sprintf("%d of %d servers are here", len(servers), a.cfg.BootstrapExpect), nil
-	}
-	for _, s := range servers {
-		if s.ID == a.id {
-			continue
-		}
-		peers, err := a.peersOf(ctx, s.Address)
-		if err != nil {
-			return "", fmt.Errorf("ask %s whether it has a cluster: %w", s.Address, err)
-		}
-		if peers > 0 {
-			return "waiting to be taken in: " + s.Address + " has a cluster", nil
-		}
-	}
-	slices.SortFunc(servers, func(a, b quorum.Server) int { return cmp.Compare(a.ID, b.ID) })
-	if err := a.quorum.Bootstrap(servers); err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
-		return "", err
-	}
-	return fmt.Sprintf("beginning with %d servers", len(servers)), nil
-}
-
-// peersOf asks another server how many servers its cluster has.
-func (a *Agent) peersOf(ctx context.Context, address string) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	resp, err := a.client.Do(ctx, address, &wire.Request{Method: http.MethodGet, URI: "/v1/status/peers"})
-	if err != nil {
-		return 0, err
-	}
-	var peers []string
-	if resp.Status != http.StatusOK {
-		return 0, fmt.Errorf("it answers %d", resp.Status)
-	}
-	return len(peers), json.Unmarshal(resp.Body, &peers)
-}
-
 // startJoin joins the members that the configuration names: some once, which
 // must succeed, others until one answers.
 func (a *Agent) startJoin() error {
@@ -272,6 +179,9 @@ func (a *Agent) startJoin() error {
 				return fmt.Errorf("join %s: %w", target.name, err)
 			}
 		}
+		if target.pool == a.lan && len(target.j.Retry) == 0 {
+			a.askedAroundOnce.Do(func() { close(a.askedAround) })
+		}
 		if len(target.j.Retry) > 0 {
 			a.running.Go(func() { a.retryJoin(ctx, target.pool, target.j, target.name) })
 		} else if target.pool == a.lan {
@@ -296,6 +206,9 @@ func (a *Agent) retryJoin(ctx context.Context, pool *gossip.Pool, j *config.Join
 		// there: it must reach one that it was told of, itself.
 		if !joined || a.alone(pool) {
 			n, err := a.joinThese(ctx, pool, j.Retry)
+			if pool == a.lan {
+				a.askedAroundOnce.Do(func() { close(a.askedAround) })
+			}
 			switch {
 			case n > 0:
 				logger.Info("Joined", "pool", name, "members", n)

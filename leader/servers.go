@@ -28,7 +28,7 @@ const vouchTimeout = 3 * time.Second
 // Vouch makes sure that a member is the server that it says it is: at its
 // address somebody must prove to be a server of this datacenter, where TLS is to
 // prove that, and have the member's ID. Without that anybody who may gossip could
-// count for a majority.
+// count for a majority. A server of another cluster is refused too.
 type Vouch func(ctx context.Context, m *gossip.Member) error
 
 // Servers keeps the servers that agree in step with the gossip pool: a server
@@ -42,12 +42,13 @@ type Servers struct {
 	vouch   Vouch
 	own     string // ID of this server
 	logger  hclog.Logger
-	changed chan struct{} // holds a value when a member changed
+	changed chan struct{}     // holds a value when a member changed
+	told    map[string]string // what went wrong with a server, by its ID, the last time; Run's own
 }
 
 // NewServers makes the duty.
 func NewServers(peers Peers, pool Pool, vouch Vouch, own string, logger hclog.Logger) *Servers {
-	return &Servers{peers, pool, vouch, own, logger, make(chan struct{}, 1)}
+	return &Servers{peers: peers, pool: pool, vouch: vouch, own: own, logger: logger, changed: make(chan struct{}, 1)}
 }
 
 // Changed tells the duty to look at the members again. It does not wait.
@@ -87,7 +88,8 @@ func (s *Servers) reconcile(ctx context.Context) bool {
 		return false
 	}
 	members := s.pool.Members()
-	done := true
+	done, told := true, map[string]string{}
+	defer func() { s.told = told }()
 	for i := range members {
 		m := &members[i]
 		if _, ok := m.Server(); !ok || m.ID() == "" || m.ID() == s.own || ctx.Err() != nil {
@@ -95,14 +97,17 @@ func (s *Servers) reconcile(ctx context.Context) bool {
 		}
 		switch m.Status {
 		case gossip.StatusAlive:
-			err = s.takeIn(ctx, m, servers, members)
+			err = s.takeIn(ctx, m, servers)
 		case gossip.StatusLeft:
 			err = s.takeOut(m, servers)
 		default:
 			continue
 		}
 		if err != nil {
-			s.logger.Error("could not change who agrees", "server", m.Name, "error", err)
+			if s.told[m.ID()] != err.Error() { // it is tried again soon
+				s.logger.Error("could not change who agrees", "server", m.Name, "error", err)
+			}
+			told[m.ID()] = err.Error()
 			done = false
 		}
 	}
@@ -110,18 +115,13 @@ func (s *Servers) reconcile(ctx context.Context) bool {
 }
 
 // takeIn has a server that is alive follow the others.
-func (s *Servers) takeIn(ctx context.Context, m *gossip.Member, servers []quorum.Server, members []gossip.Member) error {
-	server, _ := m.Server()
+func (s *Servers) takeIn(ctx context.Context, m *gossip.Member, servers []quorum.Server) error {
 	voter := false
 	for _, have := range servers {
 		if have.ID == m.ID() && have.Address == m.ServerAddr() {
 			return nil
 		}
 		voter = voter || (have.ID == m.ID() && have.Voter)
-	}
-	if server.Bootstrap && s.bootstraps(members) {
-		s.logger.Error("two servers have begun a cluster, each its own: restart one without bootstrap and its data", "server", m.Name)
-		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, vouchTimeout)
 	defer cancel()
@@ -141,16 +141,6 @@ func (s *Servers) takeIn(ctx context.Context, m *gossip.Member, servers []quorum
 		return s.peers.AddVoter(m.ID(), m.ServerAddr())
 	}
 	return s.peers.AddNonVoter(m.ID(), m.ServerAddr())
-}
-
-// bootstraps tells whether this server began its cluster alone.
-func (s *Servers) bootstraps(members []gossip.Member) bool {
-	for i := range members {
-		if server, ok := members[i].Server(); ok && members[i].ID() == s.own {
-			return server.Bootstrap
-		}
-	}
-	return false
 }
 
 // takeOut ends the membership of a server that left.

@@ -160,18 +160,6 @@ func TestServerWithNewData(t *testing.T) {
 	})
 }
 
-func TestTwoClusters(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newServerBench(t, "bootstrap")
-		b.hear([]gossip.Member{server("s2", "id2", "10.0.0.2", "bootstrap")})
-		b.hear([]gossip.Member{server("s2", "id2", "10.0.0.2")}, "nonvoter id2 10.0.0.2:8300")
-	})
-	synctest.Test(t, func(t *testing.T) { // whoever bootstrapped and lost the lead is one of us
-		b := newServerBench(t)
-		b.hear([]gossip.Member{server("s2", "id2", "10.0.0.2", "bootstrap")}, "nonvoter id2 10.0.0.2:8300")
-	})
-}
-
 func TestServersAreTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newServerBench(t)
