@@ -137,5 +137,6 @@ func (a *Agent) peersOf(ctx context.Context, address string) (int, error) {
 	if resp.Status != http.StatusOK {
 		return 0, fmt.Errorf("it answers %d", resp.Status)
 	}
-	return len(peers), json.Unmarshal(resp.Body, &peers)
+	err = json.Unmarshal(resp.Body, &peers)
+	return len(peers), err
 }

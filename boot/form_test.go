@@ -75,3 +75,26 @@ func TestTwoClustersMeet(t *testing.T) {
 		}
 	}
 }
+
+// TestClusterIsSeen: whoever is about to begin a cluster sees those that there are.
+func TestClusterIsSeen(t *testing.T) {
+	first, socket := devConfig(t, "")
+	a := startOnFreePort(t, first)
+	defer a.Close()
+	ask(t, socket, "PUT", "/v1/kv/k", "a", is("true"))
+	second, _ := devConfig(t, "")
+	second.Node.Name, second.Dev, second.Bootstrap, second.BootstrapExpect = "m", false, false, 2
+	b := startOnFreePort(t, second)
+	defer b.Close()
+	for of, want := range map[*Agent]int{a: 1, b: 0} {
+		if n, err := b.peersOf(t.Context(), of.cfg.RPC.Advertise.String()); err != nil || n != want {
+			t.Errorf("%s is said to have %d peers, %v, want %d", of.cfg.Node.Name, n, err, want)
+		}
+	}
+	if _, err := b.lan.Join([]string{lanAddress(a)}, true); err != nil {
+		t.Fatal(err)
+	}
+	if state, err := b.tryForm(t.Context()); err != nil || !strings.HasPrefix(state, "waiting to be taken in: ") {
+		t.Errorf("%q, %v", state, err)
+	}
+}
