@@ -57,7 +57,7 @@ export const en = {
   },
   change: {
     check: (name: string, where: string, from: string, to: string) => `${name} on ${where}: ${from} → ${to}`,
-    checkNew: (name: string, where: string, to: string) => `${name} on ${where}: ${to}`, checkOk: (name: string, where: string) => `${name} on ${where} passes again`,
+    checkNew: (name: string, where: string, to: string) => `${name} on ${where}: ${to}`, checkOk: (name: string, where: string) => `${name} on ${where} passes again, or is gone`,
     member: (name: string, to: string) => `Agent ${name}: ${to}`, memberNew: (name: string) => `Agent ${name} joined`, memberGone: (name: string) => `Agent ${name} is gone`,
     leader: (to: string) => `New leader: ${to}`, noLeader: 'The leader was lost', serviceNew: (name: string) => `Service ${name} appeared`, serviceGone: (name: string) => `Service ${name} is gone`,
   },

@@ -58,7 +58,7 @@ export const zh: Messages = {
   },
   change: {
     check: (name, where, from, to) => `${where} 上的 ${name}：${from} → ${to}`,
-    checkNew: (name, where, to) => `${where} 上的 ${name}：${to}`, checkOk: (name, where) => `${where} 上的 ${name} 恢复正常`,
+    checkNew: (name, where, to) => `${where} 上的 ${name}：${to}`, checkOk: (name, where) => `${where} 上的 ${name} 恢复正常或已移除`,
     member: (name, to) => `代理 ${name}：${to}`, memberNew: (name) => `代理 ${name} 加入`, memberGone: (name) => `代理 ${name} 已移除`,
     leader: (to) => `新的领导者：${to}`, noLeader: '失去领导者', serviceNew: (name) => `新服务 ${name}`, serviceGone: (name) => `服务 ${name} 已移除`,
   },
