@@ -24,6 +24,10 @@ import (
 // leaveTimeout is how long an agent may take to leave before it is stopped.
 const leaveTimeout = 15 * time.Second
 
+// slowStart is how long the log waits for the banner: a start that takes longer,
+// since the agent waits for a certificate, has to say why.
+const slowStart = 2 * time.Second
+
 // heapGrowth is how many bytes an agent's heap may grow by between two
 // collections, however little it keeps.
 const heapGrowth = 24 << 20
@@ -78,7 +82,9 @@ func (a *agent) Run(c *command.Call) int {
 	for _, w := range warnings {
 		logger.Warn(w)
 	}
+	slow := time.AfterFunc(slowStart, logs.Release)
 	running, err := start(cfg, logs, load, signals)
+	slow.Stop()
 	if err != nil {
 		logs.Release()
 		logger.Error("Error starting agent", "error", err)
