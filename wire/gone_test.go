@@ -41,5 +41,17 @@ func TestGone(t *testing.T) {
 		if err := c.Gone(t.Context(), port); err == nil {
 			t.Error("one that was never met counts as gone")
 		}
+
+		// The system takes a killed one apart, its connections before its port.
+		s, _ = p.serve(nil, false)
+		c.Forget(port)
+		time.Sleep(time.Minute) // it may be tried again
+		told = watch()
+		c.Forget(port)
+		time.Sleep(lastLook)
+		s.Close()
+		if err := <-told; err != nil {
+			t.Errorf("a server whose port is closed last: %v", err)
+		}
 	})
 }
