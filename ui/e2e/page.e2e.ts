@@ -1,5 +1,14 @@
+import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { agent, open, put, row } from './page.ts'
+
+/** Opens a place anew. Services that come and go are told against the first list of them, which is then awaited. */
+async function afresh(page: Page, place: string): Promise<{ services: Promise<unknown> }> {
+  await page.goto('about:blank') // what the page before it has asked is over
+  const services = page.waitForResponse((r) => r.url().endsWith('/v1/catalog/services'))
+  await page.goto(`${agent.url}/ui/${place}`)
+  return { services }
+}
 
 test('keyboard: places, search, lists, help', async () => {
   await put('/v1/catalog/register', { Node: 'k', Address: '10.0.0.1', Service: { Service: 'keys-a' } })
@@ -125,6 +134,7 @@ test('sessions are listed and searched', async () => {
 test('the overview says whether all is well, and what has changed', async () => {
   await put('/v1/agent/check/register', { Name: 'pulse', TTL: '1h', Status: 'passing' })
   const page = await open('dc1/overview')
+  const before = await afresh(page, 'dc1/overview')
   await page.getByRole('region', { name: 'Servers' }).getByText('dev', { exact: true }).waitFor()
   await page.getByText('Nothing has changed since').waitFor()
   await put('/v1/agent/check/fail/pulse')
@@ -132,6 +142,7 @@ test('the overview says whether all is well, and what has changed', async () => 
   await page.getByText('Something is broken').waitFor()
   await put('/v1/agent/check/deregister/pulse')
   await page.getByText('pulse on dev passes again, or is gone').waitFor()
+  await before.services
   await put('/v1/agent/service/register', { Name: 'newcomer' })
   await page.getByText('Service newcomer appeared').waitFor()
   await put('/v1/agent/service/deregister/newcomer')
@@ -142,11 +153,12 @@ test('a page at rest does not keep the agent busy', async () => {
   const page = await open('dc1/overview')
   const asked: string[] = []
   page.on('request', (r) => asked.push(new URL(r.url()).pathname))
-  await page.reload()
+  const before = await afresh(page, 'dc1/overview')
   for (const place of ['Nodes', 'Services', 'Key/Value', 'Sessions', 'Checks', 'Overview']) {
     await page.getByRole('link', { name: place, exact: true }).first().click()
     await page.getByRole('heading', { level: 1, name: place }).waitFor()
   }
+  await before.services
   await put('/v1/agent/service/register', { Name: 'at-rest' })
   await page.getByText('Service at-rest appeared').waitFor() // the second of the questions that are asked every 5 s
   await put('/v1/agent/service/deregister/at-rest')
