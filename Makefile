@@ -7,6 +7,8 @@ JOBS    ?= 2
 # How many seeds the simulation tries, and the first of them.
 SEEDS   ?= 200
 FIRST   ?= 1
+# How many members the week of gossip has.
+MEMBERS ?= 20
 # How long each fuzz target runs.
 FUZZTIME ?= 10s
 # What "make bench" measures: names of scenarios, see "go run ./test/bench -list".
@@ -22,7 +24,7 @@ CONCURRENT := acl boot check dnsd gossip httpd leader local ops quorum relay rex
 RACE := $(foreach p,$(CONCURRENT),$(if $(wildcard $(p)/.),./$(p)/...))
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build test lint cross unit race sim soak mutants conformance client fuzz bench cover packages release image clean check-go check-cc check-node ui ui-check ui-test ui-all
+.PHONY: help dev build test lint cross unit race sim soak week mutants conformance client fuzz bench cover packages release image clean check-go check-cc check-node ui ui-check ui-test ui-all
 
 help: ## say what there is
 	@echo 'usage: make TARGET'
@@ -71,8 +73,12 @@ sim: check-go ## whole agents under faults in virtual time: SEEDS (200), FIRST (
 	    -failures ../../bin/sim-failures) & pids="$$pids $$!"; \
 	done; failed=0; for p in $$pids; do wait $$p || failed=1; done; exit $$failed
 
-soak: ## the same for ten thousand seeds
+soak: week ## the same for ten thousand seeds, and a week of gossip
 	@$(MAKE) --no-print-directory sim SEEDS=10000
+
+week: check-go ## a week of gossip in virtual time: MEMBERS (20)
+	@echo '== a week of gossip, $(MEMBERS) members'
+	@GOMAXPROCS=1 $(GO) test ./gossip -run '^TestWeek$$' -v -timeout 100h -week 168h -members $(MEMBERS)
 
 mutants: check-go ## put known bugs in: the simulation must find each
 	@$(GO) run ./test/cluster/mutants

@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
@@ -10,6 +11,8 @@ const (
 	// leavingFor is longer than a member can need to leave: two broadcasts, and
 	// the time in which others hear of it.
 	leavingFor = 15 * time.Second
+	// leavingSpread is within which time after the servers the others ask.
+	leavingSpread = time.Minute
 	// leavingLook is how often members that leave are looked at.
 	leavingLook = 5 * time.Second
 )
@@ -18,8 +21,12 @@ const (
 // member that was forced to leave, and is back at another address, may refute
 // that before some who will still hear of it have heard of the member: for them
 // it leaves for ever, and it does not know. Forced to leave once more it refutes
-// that, too. It runs on servers until Close.
-func (p *Pool) watchLeaving() {
+// that, too, for all. It runs until Close; servers ask first.
+func (p *Pool) watchLeaving(server bool) {
+	patience := leavingFor
+	if !server {
+		patience += rand.N(leavingSpread)
+	}
 	look := time.NewTicker(leavingLook)
 	defer look.Stop()
 	since := map[string]time.Time{}
@@ -39,7 +46,7 @@ func (p *Pool) watchLeaving() {
 				}
 			case !seen:
 				since[m.Name] = time.Now()
-			case time.Since(began) >= leavingFor:
+			case time.Since(began) >= patience:
 				p.log.Info("a member says that it leaves and does not: asking it", "member", m.Name)
 				if err := p.serf.RemoveFailedNode(m.Name); err != nil {
 					p.log.Warn("could not ask a member whether it leaves", "member", m.Name, "error", err)

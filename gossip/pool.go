@@ -95,9 +95,7 @@ func Open(c Config) (*Pool, error) {
 	}
 	// The pump will do that too, perhaps only after a first join.
 	p.guard.saw(&Event{Type: EventJoin, Member: p.LocalMember()})
-	if c.Server != nil {
-		p.loops.Go(p.watchLeaving)
-	}
+	p.loops.Go(func() { p.watchLeaving(c.Server != nil) })
 	return p, nil
 }
 
