@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"muster/internal/memnet"
@@ -62,7 +63,9 @@ type week struct {
 // reason; who was gone for long enough is forgotten; and nothing has grown.
 func TestWeek(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
-	inWorld(t, func(w *world) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, net: memnet.New(*weekSeed)}
+		defer time.Sleep(settle) // after all pools are closed
 		wk := &week{world: w, rand: rand.New(rand.NewPCG(*weekSeed, 7)), count: map[string]int{}, lost: map[*resident]memnet.Link{}}
 		defer wk.end()
 		for range *weekMembers {
