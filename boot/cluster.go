@@ -219,7 +219,7 @@ func (a *Agent) retryJoin(ctx context.Context, pool *gossip.Pool, j *config.Join
 				}
 			default:
 				attempts++
-				logger.Warn("Could not join, will try again", "pool", name, "retry_interval", j.Interval, "error", err)
+				logger.Warn("Could not join, will try again", "pool", name, "retry_interval", j.Interval, "error", oneLine(err))
 				if j.Max > 0 && attempts >= j.Max {
 					logger.Error("Gave up joining: retry_max is reached", "pool", name)
 					a.leftOnce.Do(func() { a.failed.Store(true); close(a.left) })

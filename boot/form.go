@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/hashicorp/go-multierror"
 	"github.com/hashicorp/raft"
 
 	"muster/gossip"
@@ -139,4 +141,22 @@ func (a *Agent) peersOf(ctx context.Context, address string) (int, error) {
 	}
 	err = json.Unmarshal(resp.Body, &peers)
 	return len(peers), err
+}
+
+// oneLine is an error of joining as one line of the log; nil is that nobody answered.
+func oneLine(err error) string {
+	if err == nil {
+		return "nobody answered"
+	}
+	var several *multierror.Error
+	if errors.As(err, &several) {
+		several.ErrorFormat = func(list []error) string {
+			texts := make([]string, len(list))
+			for i, e := range list {
+				texts[i] = strings.TrimSpace(e.Error())
+			}
+			return strings.Join(texts, "; ")
+		}
+	}
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }

@@ -1,11 +1,15 @@
 package boot
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-multierror"
 )
 
 func lanAddress(a *Agent) string {
@@ -96,5 +100,21 @@ func TestClusterIsSeen(t *testing.T) {
 	}
 	if state, err := b.tryForm(t.Context()); err != nil || !strings.HasPrefix(state, "waiting to be taken in: ") {
 		t.Errorf("%q, %v", state, err)
+	}
+}
+
+// TestOneLine: what an operator is to do stands in the line that says what is wrong.
+func TestOneLine(t *testing.T) {
+	refused := fmt.Errorf("member %q is refused", "n2")
+	for want, err := range map[string]error{
+		`member "n2" is refused`:           multierror.Append(nil, refused),
+		`member "n2" is refused; away`:     multierror.Append(refused, errors.New("away\n")),
+		`no cloud; member "n2" is refused`: errors.Join(errors.New("no cloud"), multierror.Append(nil, refused)),
+		`nobody answered`:                  nil,
+		`away`:                             errors.New("away"),
+	} {
+		if got := oneLine(err); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
