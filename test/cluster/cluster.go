@@ -64,7 +64,27 @@ func New(seed uint64, servers int, dir string) *Cluster {
 func (c *Cluster) Write(line []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if _, rest, ok := bytes.Cut(line, []byte(madeToLeave)); ok {
+		name, _, _ := bytes.Cut(rest, []byte(" "))
+		for _, a := range c.agents {
+			a.madeToLeave(string(name))
+		}
+	}
 	return c.lines.Write(line)
+}
+
+// madeToLeave is what a leader logs when it takes a server for dead: the node and
+// its sessions are then taken out of the catalog.
+const madeToLeave = "a dead server is to leave: server="
+
+// madeToLeave notes that, if it is this agent.
+func (a *Agent) madeToLeave(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.name == name {
+		now := time.Now()
+		a.left = append(a.left, [2]time.Time{now, now.Add(5 * time.Second)})
+	}
 }
 
 // Log is what the agents have logged, and what was noted with Note.
