@@ -197,11 +197,17 @@ func (a *Agent) startJoin() error {
 
 // retryJoin tries until one address answers. Names are resolved anew each
 // time. An agent that has lost all others begins again.
+//
+// Agents that are started together are often a moment too early for each other:
+// the first attempt is made again and again within its interval, after
+// firstRetry and twice as long each time.
 func (a *Agent) retryJoin(ctx context.Context, pool *gossip.Pool, j *config.JoinTarget, name string) {
 	logger := a.log.Named("agent")
-	ticker := time.NewTicker(max(j.Interval, 10*time.Millisecond))
+	interval := max(j.Interval, 10*time.Millisecond)
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	attempts, joined := 0, false
+	soon, again := firstRetry, false // again: it is still the first attempt
 	for {
 		// That others have found this agent does not mean that they are all
 		// there: it must reach one that it was told of, itself.
@@ -217,6 +223,8 @@ func (a *Agent) retryJoin(ctx context.Context, pool *gossip.Pool, j *config.Join
 				if pool == a.lan {
 					a.joinedOnce.Do(func() { close(a.joined) })
 				}
+			case again:
+				logger.Debug("Could not join yet", "pool", name, "error", oneLine(err))
 			default:
 				attempts++
 				logger.Warn("Could not join, will try again", "pool", name, "retry_interval", j.Interval, "error", oneLine(err))
@@ -227,13 +235,24 @@ func (a *Agent) retryJoin(ctx context.Context, pool *gossip.Pool, j *config.Join
 				}
 			}
 		}
+		var early <-chan time.Time
+		if !joined && soon < interval {
+			early = time.After(soon)
+			soon *= 2
+		}
 		select {
+		case <-early:
+			again = true
 		case <-ticker.C:
+			soon, again = interval, false
 		case <-ctx.Done():
 			return
 		}
 	}
 }
+
+// firstRetry is how soon the first attempt to join is made again.
+const firstRetry = time.Second
 
 // alone tells whether nobody is left whom this agent needs: for one without data
 // that is a server, whoever else there may be.

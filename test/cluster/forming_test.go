@@ -83,3 +83,20 @@ func TestForming(t *testing.T) {
 		}
 	})
 }
+
+// An agent that is started a moment before those that it is to join does not
+// wait for the whole of retry_interval.
+func TestEarlyAgent(t *testing.T) {
+	dir := folder(t)
+	synctest.Test(t, func(t *testing.T) {
+		c := New(1, 1, dir)
+		defer c.Close()
+		server := c.Add("s1", true, "10.0.0.1")
+		client := c.Add("c1", false, "10.0.0.11")
+		client.HCL = `retry_interval = "1h"`
+		start(t, client)
+		time.Sleep(2 * time.Second)
+		start(t, server)
+		eventually(t, client, "PUT", "/v1/kv/a", "1", "200 true")
+	})
+}
