@@ -20,7 +20,6 @@ import (
 	"github.com/hashicorp/serf/coordinate"
 	"github.com/hashicorp/serf/serf"
 
-	"muster/internal/log"
 	"muster/model"
 )
 
@@ -115,7 +114,7 @@ func (p *Pool) serfConfig(c *Config, t Tuning, kind string) (*serf.Config, error
 	ml.AdvertiseAddr, ml.AdvertisePort = c.AdvertiseAddr, first(c.AdvertisePort, c.BindPort)
 	ml.GossipVerifyIncoming, ml.GossipVerifyOutgoing = !c.AcceptPlain, !c.SendPlain
 	ml.Transport = c.Transport
-	ml.LogOutput, ml.Logger = nil, log.Standard(c.Logger.Named("memberlist").Named(kind))
+	ml.LogOutput, ml.Logger = nil, p.logger(c.Logger.Named("memberlist").Named(kind))
 	var err error
 	if ml.CIDRsAllowed, err = memberlist.ParseCIDRs(c.AllowedCIDRs); err != nil {
 		return nil, fmt.Errorf("read allowed networks: %w", err)
@@ -131,7 +130,7 @@ func (p *Pool) serfConfig(c *Config, t Tuning, kind string) (*serf.Config, error
 	s := serf.DefaultConfig()
 	s.NodeName, s.Tags = p.name, c.tags()
 	s.MemberlistConfig = ml
-	s.LogOutput, s.Logger = nil, log.Standard(c.Logger.Named("serf").Named(kind))
+	s.LogOutput, s.Logger = nil, p.logger(c.Logger.Named("serf").Named(kind))
 	s.EventCh = p.in
 	s.Merge, s.ReconnectTimeoutOverride = p.guard, p.guard
 	s.BroadcastTimeout = broadcastTimeout
