@@ -323,23 +323,21 @@ func (f *Faults) replace() {
 	})
 }
 
-// voters is how many servers vote, as far as a server knows for certain, and 0
-// when it does not, or when one of them may be leaving.
+// voters is how many servers vote, if all of them are well, else 0: who takes a
+// server away while another one is cut off has lost two of three.
 func (f *Faults) voters(a *Agent) int {
-	for _, b := range f.agents {
-		if b.Server && b.Running() == nil {
-			return 0
-		}
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	r, err := a.Ask(ctx, "GET", "/v1/operator/raft/configuration", "")
-	var c struct{ Servers []struct{ Voter bool } }
-	if err != nil || r.Status != 200 || json.Unmarshal(r.Body, &c) != nil {
+	r, err := a.Ask(ctx, "GET", "/v1/operator/autopilot/health", "")
+	var health struct {
+		Healthy bool
+		Servers []struct{ Voter bool }
+	}
+	if err != nil || r.Status != 200 || json.Unmarshal(r.Body, &health) != nil || !health.Healthy {
 		return 0
 	}
 	n := 0
-	for _, s := range c.Servers {
+	for _, s := range health.Servers {
 		if s.Voter {
 			n++
 		}
