@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 var (
 	seeds   = flag.Uint64("seeds", 4, "how many seeds to try")
 	seed    = flag.Uint64("seed", 1, "the first of them")
+	without = flag.String("without", "", "seeds to leave out, separated by commas, aloud: those that fail now and then for a cause that is still looked for")
 	step    = flag.Uint64("step", 1, "from one seed to the next, to share them among processes")
 	pause   = flag.Duration("faults", 40*time.Second, "virtual time of faults")
 	logs    = flag.String("logs", "WARN", "level of what is kept of the agents' logs; all is shown when a seed fails")
@@ -36,6 +38,10 @@ func TestSim(t *testing.T) {
 	p := progress{began: time.Now()}
 	for i := range *seeds {
 		n := *seed + i**step
+		if slices.Contains(strings.Split(*without, ","), fmt.Sprint(n)) {
+			fmt.Printf("seed %d is LEFT OUT: it fails now and then, and nobody knows why yet\n", n)
+			continue
+		}
 		ok := t.Run(fmt.Sprint("seed=", n), func(t *testing.T) {
 			dir := folder(t)
 			s := &sim{t: t, seed: n}
