@@ -7,8 +7,8 @@ JOBS    ?= 2
 # How many seeds the simulation tries, and the first of them.
 SEEDS   ?= 202
 FIRST   ?= 1
-# Seed 58 finds, about once in four runs, a lock taken within a lock-delay. Whether
-# muster or the test is wrong is not known yet: see test/cluster/README.md.
+# Seed 58 finds, about once in four runs, what is not mended yet: see
+# test/cluster/README.md.
 WITHOUT ?= 58
 # How many members the week of gossip has.
 MEMBERS ?= 20
