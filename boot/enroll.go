@@ -146,7 +146,7 @@ func (a *Agent) startEnroll() error {
 	if !a.cfg.TLS.AutoEncrypt {
 		return nil
 	}
-	if j := a.cfg.Join.LAN; len(j.Start)+len(j.Retry) == 0 {
+	if !a.joinsLAN() {
 		return errors.New("auto_encrypt.tls needs the addresses of servers: set retry_join")
 	}
 	ctx, cancel := context.WithCancel(context.Background())

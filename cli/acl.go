@@ -29,8 +29,8 @@ everything. This works once. The SecretID that is printed is the token.
 func (a *aclBootstrap) Flags(f *flag.FlagSet) { formatVar(f, &a.format) }
 
 func (a *aclBootstrap) Run(c *command.Call) int {
-	if a.format != formatPretty && a.format != formatJSON {
-		return badFormat(c, a.format)
+	if !knownFormat(c, a.format) {
+		return command.ExitError
 	}
 	client, ok := c.Client()
 	if !ok {
@@ -78,8 +78,8 @@ func (a *aclTokenList) Flags(f *flag.FlagSet) {
 }
 
 func (a *aclTokenList) Run(c *command.Call) int {
-	if a.format != formatPretty && a.format != formatJSON {
-		return badFormat(c, a.format)
+	if !knownFormat(c, a.format) {
+		return command.ExitError
 	}
 	client, ok := c.Client()
 	if !ok {

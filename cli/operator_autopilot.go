@@ -155,8 +155,8 @@ Prints how healthy each server is, and how many could fail.
 func (a *autopilotState) Flags(f *flag.FlagSet) { formatVar(f, &a.format) }
 
 func (a *autopilotState) Run(c *command.Call) int {
-	if a.format != formatPretty && a.format != formatJSON {
-		return badFormat(c, a.format)
+	if !knownFormat(c, a.format) {
+		return command.ExitError
 	}
 	client, ok := c.Client()
 	if !ok {

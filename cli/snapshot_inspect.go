@@ -41,8 +41,8 @@ func (s *snapshotInspect) Flags(f *flag.FlagSet) {
 }
 
 func (s *snapshotInspect) Run(c *command.Call) int {
-	if s.format != formatPretty && s.format != formatJSON {
-		return badFormat(c, s.format)
+	if !knownFormat(c, s.format) {
+		return command.ExitError
 	}
 	name, ok := fileArg(c)
 	if !ok {

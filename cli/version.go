@@ -35,14 +35,14 @@ Prints the version, and the release of Consul that it is compatible with.
 func (v *showVersion) Flags(f *flag.FlagSet) { formatVar(f, &v.format) }
 
 func (v *showVersion) Run(c *command.Call) int {
-	switch v.format {
-	case formatPretty:
-		c.Println(versionText())
-		return 0
-	case formatJSON:
+	if !knownFormat(c, v.format) {
+		return command.ExitError
+	}
+	if v.format == formatJSON {
 		return c.JSON(versionInfo(), "   ")
 	}
-	return badFormat(c, v.format)
+	c.Println(versionText())
+	return 0
 }
 
 // Output formats of the commands that have a choice.
@@ -55,8 +55,13 @@ func formatVar(f *flag.FlagSet, to *string) {
 	f.StringVar(to, "format", formatPretty, "The `format` to print: pretty or json.")
 }
 
-func badFormat(c *command.Call, format string) int {
-	return c.Fail("Unknown format %q, must be one of: %s, %s", format, formatPretty, formatJSON)
+// knownFormat tells whether there is such a format, and says so if not.
+func knownFormat(c *command.Call, format string) bool {
+	if format == formatPretty || format == formatJSON {
+		return true
+	}
+	c.Fail("Unknown format %q, must be one of: %s, %s", format, formatPretty, formatJSON)
+	return false
 }
 
 func versionText() string {
