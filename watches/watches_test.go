@@ -342,9 +342,11 @@ func TestStopAtOnce(t *testing.T) {
 				if after > 0 {
 					time.Sleep(after)
 				}
+				// A handler is a real program: virtual time runs on while the
+				// system buries it.
 				begin := time.Now()
 				w.Close()
-				if d := time.Since(begin); d > 0 {
+				if d := time.Since(begin); d > closeGrace {
 					t.Errorf("agent that %s: Close after %v took %v", name, after, d)
 				}
 				if text := log.String(); strings.Contains(text, "canceled") {
