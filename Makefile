@@ -5,11 +5,8 @@ BIN     := bin/muster
 # How many scenarios with agents of their own run at a time.
 JOBS    ?= 2
 # How many seeds the simulation tries, and the first of them.
-SEEDS   ?= 202
+SEEDS   ?= 200
 FIRST   ?= 1
-# Seed 58 finds, about once in four runs, what is not mended yet: see
-# test/cluster/README.md.
-WITHOUT ?= 58
 # How many members the week of gossip has.
 MEMBERS ?= 20
 # How long each fuzz target runs.
@@ -66,13 +63,13 @@ race: check-go check-cc ## the packages with concurrency, under the race detecto
 	@echo '== race detector'
 	@$(GO) test -race -timeout 5m $(RACE)
 
-sim: check-go ## whole agents under faults in virtual time: SEEDS (202), FIRST (1), WITHOUT (58)
+sim: check-go ## whole agents under faults in virtual time: SEEDS (200), FIRST (1)
 	@echo '== simulation: $(SEEDS) seeds from $(FIRST)'
 	@mkdir -p bin/sim-failures
 	@$(GO) test -c -o bin/sim.test ./test/cluster
 	@for i in $$(seq 0 $$(($(JOBS) - 1))); do \
 	  (cd test/cluster && GOMAXPROCS=1 GOGC=300 ../../bin/sim.test -test.run '^TestSim$$' -test.timeout 100h \
-	    -seed $$(($(FIRST) + i)) -without '$(WITHOUT)' -step $(JOBS) -seeds $$((($(SEEDS) + $(JOBS) - 1) / $(JOBS))) \
+	    -seed $$(($(FIRST) + i)) -step $(JOBS) -seeds $$((($(SEEDS) + $(JOBS) - 1) / $(JOBS))) \
 	    -failures ../../bin/sim-failures) & pids="$$pids $$!"; \
 	done; failed=0; for p in $$pids; do wait $$p || failed=1; done; exit $$failed
 

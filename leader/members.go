@@ -1,11 +1,9 @@
 package leader
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -28,6 +26,10 @@ const (
 	// stays in the catalog. A server that has just started may lead before its
 	// gossip has found the others again, who look for it every 30 seconds.
 	forgetAfter = 2 * time.Minute
+	// lateFor is how long gossip may be behind an agent that has come back at
+	// another address: others take it in only when it has failed at the former
+	// one for 30 seconds.
+	lateFor = time.Minute
 )
 
 // Pool is the gossip of the datacenter.
@@ -79,7 +81,7 @@ func (m *Members) Run(ctx context.Context) {
 	if err := m.pool.AnnounceLeader(self); err != nil {
 		m.logger.Warn("could not tell the members who leads", "error", err)
 	}
-	term := &memberTerm{Members: m, self: self, begin: time.Now(), seen: map[string]bool{}}
+	term := &memberTerm{Members: m, self: self, begin: time.Now(), seen: map[string]string{}, behind: map[string]time.Time{}}
 	next := time.NewTimer(reconcileEvery)
 	defer next.Stop()
 	for {
@@ -102,25 +104,33 @@ type memberTerm struct {
 	*Members
 	self  string
 	begin time.Time
-	seen  map[string]bool // names in lower case that the pool knew in this term
+	// What the pool knew in this term: addresses by name in lower case.
+	seen map[string]string
+	// behind has the members that the pool knows at another address than the
+	// catalog, which has heard of it from the agent: since when.
+	behind map[string]time.Time
 }
 
 // reconcile is false when it is worth trying again soon.
 func (m *memberTerm) reconcile(ctx context.Context) bool {
 	defer m.took.Since(time.Now())
-	members := m.pool.Members()
-	known := make(map[string]bool, len(members))
-	for i := range members {
-		name := strings.ToLower(members[i].Name)
-		known[name], m.seen[name] = true, true
+	var gone, here []gossip.Member
+	first := len(m.seen) == 0
+	known := map[string]bool{}
+	for _, member := range m.pool.Members() {
+		name := strings.ToLower(member.Name)
+		m.compare(&member, first || m.seen[name] == member.Addr)
+		known[name], m.seen[name] = true, member.Addr
+		switch member.Status {
+		case gossip.StatusAlive, gossip.StatusLeaving:
+			here = append(here, member)
+		case gossip.StatusFailed, gossip.StatusLeft:
+			if !m.late(&member) {
+				gone = append(gone, member)
+			}
+		}
 	}
 	forgotten := m.forgotten(known)
-	// Who is gone comes first: one that is alive may have his ID.
-	slices.SortStableFunc(members, func(a, b gossip.Member) int { return cmp.Compare(goneFirst(a.Status), goneFirst(b.Status)) })
-	gone := 0
-	for gone < len(members) && goneFirst(members[gone].Status) == 0 {
-		gone++
-	}
 	var failed atomic.Bool
 	bring := func(name string, err error) {
 		if err != nil && ctx.Err() == nil {
@@ -130,25 +140,38 @@ func (m *memberTerm) reconcile(ctx context.Context) bool {
 			}
 		}
 	}
-	each(gone+len(forgotten), func(i int) {
-		if i < gone {
-			bring(members[i].Name, m.member(ctx, &members[i]))
+	// Who is gone comes first: one that is alive may have his ID.
+	each(len(gone)+len(forgotten), func(i int) {
+		if i < len(gone) {
+			bring(gone[i].Name, m.member(ctx, &gone[i]))
 		} else {
-			n := forgotten[i-gone]
+			n := forgotten[i-len(gone)]
 			bring(n.Node, m.remove(ctx, n))
 		}
 	})
-	here := members[gone:]
 	each(len(here), func(i int) { bring(here[i].Name, m.member(ctx, &here[i])) })
 	return !failed.Load()
 }
 
-// goneFirst is 0 for members that failed or left, and 1 for the others.
-func goneFirst(s gossip.Status) int {
-	if s == gossip.StatusFailed || s == gossip.StatusLeft {
-		return 0
+// compare notes whether gossip and the catalog know a member at different
+// addresses. If gossip says what it has said before, the catalog is the one who
+// knows more.
+func (m *memberTerm) compare(member *gossip.Member, same bool) {
+	name := strings.ToLower(member.Name)
+	node := nodeNamed(m.store.Current(), member.Name)
+	if node == nil || another(node, member) || node.Address == member.Addr || !same {
+		delete(m.behind, name)
+	} else if _, ok := m.behind[name]; !ok {
+		m.behind[name] = time.Now()
 	}
-	return 1
+}
+
+// late tells whether what gossip says of a member may be old news: its agent
+// has told the catalog of another address. If it is gone from the former one,
+// that says nothing of the agent, its services and its sessions.
+func (m *memberTerm) late(member *gossip.Member) bool {
+	since, ok := m.behind[strings.ToLower(member.Name)]
+	return ok && time.Since(since) < lateFor
 }
 
 // member brings one member into the catalog.
@@ -179,7 +202,7 @@ func (m *memberTerm) forgotten(known map[string]bool) []*model.Node {
 		if known[name] || v.Check(n.Node, model.SerfHealthID) == nil {
 			continue
 		}
-		if m.seen[name] || time.Since(m.begin) >= forgetAfter {
+		if m.seen[name] != "" || time.Since(m.begin) >= forgetAfter {
 			list = append(list, n)
 		}
 	}
@@ -190,7 +213,7 @@ func (m *memberTerm) forgotten(known map[string]bool) []*model.Node {
 var errTaken = errors.New("the name is taken")
 
 // alive registers a member, unless the catalog says the same already.
-func (m *Members) alive(ctx context.Context, member *gossip.Member) error {
+func (m *memberTerm) alive(ctx context.Context, member *gossip.Member) error {
 	v := m.store.Current()
 	node := nodeNamed(v, member.Name)
 	check := v.Check(member.Name, model.SerfHealthID)
@@ -198,7 +221,7 @@ func (m *Members) alive(ctx context.Context, member *gossip.Member) error {
 		if another(node, member) && (check == nil || check.Status != model.HealthCritical) {
 			return fmt.Errorf("%w by node %s (%s)", errTaken, node.ID, node.Address)
 		}
-		if !sameAs(node, member) {
+		if !sameAs(node, member) && !m.late(member) {
 			if err := m.move(ctx, node, member); err != nil {
 				return err
 			}

@@ -262,6 +262,59 @@ func TestAgentMoves(t *testing.T) {
 	})
 }
 
+// TestAgentIsBackElsewhere: gossip goes on telling of the address that an agent
+// has left, while the agent is registered with its new one. What becomes of the
+// old address must not cost the agent its node, its sessions or its address.
+func TestAgentIsBackElsewhere(t *testing.T) {
+	for _, status := range []gossip.Status{gossip.StatusAlive, gossip.StatusFailed, gossip.StatusLeft} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newMemberBench(t)
+			b.start()
+			old := member("a", idA, "10.0.0.2")
+			b.hear(old)
+			b.apply(t, model.CmdRegister, selfRegistration("a", idA, "10.0.0.99"))
+			b.apply(t, model.CmdSession, &model.SessionCommand{Op: model.SessionCreate,
+				Session: model.Session{ID: sessionID(1), Node: "a", NodeChecks: []string{model.SerfHealthID}}})
+			time.Sleep(lateFor / 4)
+			b.hear(with(old, status))
+			b.expect("a", model.HealthPassing)
+			b.expectOwn("a", idA, "10.0.0.99")
+			if _, s := b.store.Current().Session(sessionID(1)); s == nil {
+				t.Errorf("the session ended when the old address was %v", status)
+			}
+			time.Sleep(lateFor / 4)
+			now := member("a", idA, "10.0.0.99")
+			b.hear(now)
+			b.quiet()
+			b.expectOwn("a", idA, "10.0.0.99")
+			b.hear(with(now, gossip.StatusFailed))
+			b.expect("a", model.HealthCritical)
+		})
+	}
+}
+
+// TestAgentWasBackElsewhere: an agent that gossip never hears of at its new
+// address is not there.
+func TestAgentWasBackElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newMemberBench(t)
+		b.start()
+		left, failed := member("left", idA, "10.0.0.2"), member("failed", idB, "10.0.0.3")
+		b.hear(left)
+		b.hear(failed)
+		b.apply(t, model.CmdRegister, selfRegistration("left", idA, "10.0.0.98"))
+		b.apply(t, model.CmdRegister, selfRegistration("failed", idB, "10.0.0.99"))
+		b.hear(with(left, gossip.StatusLeft))
+		b.hear(with(failed, gossip.StatusFailed))
+		b.expect("left", model.HealthPassing)
+		b.expect("failed", model.HealthPassing)
+		time.Sleep(lateFor + reconcileEvery)
+		b.expect("left", "")
+		b.expect("failed", model.HealthCritical)
+		b.quiet()
+	})
+}
+
 // TestAgentTellsMoreMeanwhile: whatever the agent registers between the look at
 // the catalog and the proposal stays.
 func TestAgentTellsMoreMeanwhile(t *testing.T) {
