@@ -235,6 +235,7 @@ func (a *Agent) startOps() error {
 		rc.Cluster = members{a.quorum}
 	}
 	a.relay = relay.New(rc)
+	a.onStop(a.relay.Close)
 	return nil
 }
 

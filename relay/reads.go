@@ -34,7 +34,7 @@ func (r *Relay) CatchUp(ctx context.Context, consistent bool, local Applier) err
 // readIndex asks the leader, for as long as Hold. A server that has come to
 // lead meanwhile returns errHere's cause: its caller asks again.
 func (r *Relay) readIndex(consistent bool) (uint64, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.Hold)
+	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.Hold)
 	defer cancel()
 	pause := 10 * time.Millisecond
 	var last error = model.ErrNoLeader
@@ -67,9 +67,12 @@ var ErrLeads = errors.New("this server leads")
 // waiting for all who come meanwhile: who asks must not get an answer to a
 // question that was put before.
 type readRounds struct {
+	runs sync.WaitGroup
+
 	mu      sync.Mutex
-	running bool
-	next    *readRound
+	closed  bool       // guarded by mu
+	running bool       // guarded by mu
+	next    *readRound // guarded by mu
 }
 
 type readRound struct {
@@ -82,6 +85,11 @@ type readRound struct {
 func (r *readRounds) join(consistent bool, ask func(bool) (uint64, error)) *readRound {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed {
+		round := &readRound{done: make(chan struct{}), err: model.ErrNoLeader}
+		close(round.done)
+		return round
+	}
 	if r.next == nil {
 		r.next = &readRound{done: make(chan struct{})}
 	}
@@ -89,9 +97,17 @@ func (r *readRounds) join(consistent bool, ask func(bool) (uint64, error)) *read
 	round.consistent = round.consistent || consistent
 	if !r.running {
 		r.running = true
-		go r.run(ask)
+		r.runs.Go(func() { r.run(ask) })
 	}
 	return round
+}
+
+// close refuses further rounds and waits for those under way.
+func (r *readRounds) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.runs.Wait()
 }
 
 // run answers rounds until nobody waits.

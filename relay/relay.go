@@ -97,7 +97,9 @@ type Need struct {
 
 // Relay routes the requests of one agent.
 type Relay struct {
-	cfg Config
+	cfg  Config
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
 
 	mu     sync.Mutex
 	sticky string // the server that answered last; guarded by mu
@@ -108,10 +110,18 @@ type Relay struct {
 	crossed      *meter.Family
 }
 
-// New makes the relay of an agent.
+// New makes the relay of an agent. It must be closed.
 func New(cfg Config) *Relay {
 	m := cfg.Meter
-	return &Relay{cfg: cfg, sent: m.Tally("client.rpc"), failed: m.Tally("client.rpc.failed"), crossed: m.Family("rpc.cross-dc", "datacenter")}
+	r := &Relay{cfg: cfg, sent: m.Tally("client.rpc"), failed: m.Tally("client.rpc.failed"), crossed: m.Family("rpc.cross-dc", "datacenter")}
+	r.ctx, r.stop = context.WithCancel(context.Background())
+	return r
+}
+
+// Close ends what the relay asks of the leader for reads, and waits for that.
+func (r *Relay) Close() {
+	r.stop()
+	r.reads.close()
 }
 
 // IsServer tells whether this agent is a server.

@@ -134,6 +134,7 @@ func newWorld(t *testing.T, asServer bool, change ...func(*relay.Config)) *world
 		f(&cfg)
 	}
 	k.cfg, k.relay = cfg, relay.New(cfg)
+	t.Cleanup(k.relay.Close)
 	return k
 }
 
@@ -519,7 +520,11 @@ func TestCatchUp(t *testing.T) {
 		if err := k.relay.CatchUp(gone, false, local); model.KindOf(err) != model.Canceled {
 			t.Errorf("a caller who is gone: %v", err)
 		}
-		time.Sleep(2 * hold) // the question that he left behind ends, too
+		began = time.Now()
+		k.relay.Close() // ends the question that he left behind
+		if err := k.relay.CatchUp(t.Context(), false, local); model.KindOf(err) != model.NoLeader || time.Since(began) != 0 {
+			t.Errorf("after Close: %v, after %s", err, time.Since(began))
+		}
 	})
 }
 

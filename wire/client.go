@@ -52,6 +52,8 @@ const (
 	// as long; meanwhile requests fail at once.
 	firstPause = 50 * time.Millisecond
 	lastPause  = time.Second
+	// keepFailure is how long a failure is remembered after that.
+	keepFailure = time.Minute
 )
 
 // NewClient makes a client. dial nil is the network. tlsFor, when not nil, is
@@ -76,16 +78,6 @@ func (c *Client) Close() {
 	}
 	c.mu.Unlock()
 	c.wg.Wait()
-}
-
-// Forget closes the connection to an address that is not needed any more.
-func (c *Client) Forget(address string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if a := c.peers[address]; a != nil {
-		a.end()
-		delete(c.peers, address)
-	}
 }
 
 // end closes the link, if there is one by now.
@@ -149,9 +141,24 @@ func (c *Client) attempt(address string) *attempt {
 		close(a.over)
 		return a
 	}
+	c.forgetFailures(time.Now())
 	c.peers[address] = a
 	c.wg.Go(func() { c.connect(a, address) })
 	return a
+}
+
+// forgetFailures drops what is known of addresses that nobody has tried for a
+// while: servers come and go, and may come back elsewhere. c.mu is held.
+func (c *Client) forgetFailures(now time.Time) {
+	for address, a := range c.peers {
+		select {
+		case <-a.over:
+			if a.err != nil && now.Sub(a.retry) > keepFailure {
+				delete(c.peers, address)
+			}
+		default:
+		}
+	}
 }
 
 // spent tells whether a new attempt may replace this one.
@@ -181,10 +188,6 @@ func (c *Client) connect(a *attempt, address string) {
 	}
 	cancel()
 	c.mu.Lock()
-	if err == nil && c.peers[address] != a { // forgotten meanwhile
-		err = errClosed
-		conn.Close()
-	}
 	if a.err = err; err != nil {
 		a.retry = time.Now().Add(a.pause)
 	} else {
@@ -200,6 +203,11 @@ func (c *Client) connect(a *attempt, address string) {
 		a.link.fail(errClosed)
 	}
 	_ = a.link.run(conn) // its calls were told why
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.peers[address] == a {
+		delete(c.peers, address)
+	}
 }
 
 // greet tells what the connection is for, and waits until the other side has

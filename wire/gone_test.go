@@ -24,7 +24,7 @@ func TestGone(t *testing.T) {
 			return told
 		}
 		told := watch()
-		c.Forget(port) // the connection ends
+		hangUp(c) // the connection ends
 		if err := <-told; !errors.Is(err, errThere) {
 			t.Errorf("a server that is there: %v", err)
 		}
@@ -44,10 +44,10 @@ func TestGone(t *testing.T) {
 
 		// The system takes a killed one apart, its connections before its port.
 		s, _ = p.serve(nil, false)
-		c.Forget(port)
+		hangUp(c)
 		time.Sleep(time.Minute) // it may be tried again
 		told = watch()
-		c.Forget(port)
+		hangUp(c)
 		time.Sleep(lastLook)
 		s.Close()
 		if err := <-told; err != nil {

@@ -57,6 +57,58 @@ func get(ctx context.Context, c *Client, uri string) (string, error) {
 	return string(r.Body), nil
 }
 
+// hangUp ends the connections of a client, and forgets failures.
+func hangUp(c *Client) {
+	c.mu.Lock()
+	for _, a := range c.peers {
+		a.end()
+	}
+	clear(c.peers)
+	c.mu.Unlock()
+}
+
+// TestServersComeAndGo: nothing is kept of servers that are not there any more.
+func TestServersComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(1)
+		p := &pki{t: t, net: network}
+		c := p.client(nil)
+		defer c.Close()
+		kept := func() int {
+			synctest.Wait()
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return len(c.peers)
+		}
+		ask := func(address string) error {
+			_, err := c.Do(t.Context(), address, &Request{Method: "GET", URI: "/"})
+			return err
+		}
+		for i := range 20 {
+			ip := fmt.Sprintf("10.0.1.%d", i)
+			l, err := network.Host(ip).Listen(8300)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := Serve(ServerConfig{Listener: l, Handler: function(func(http.ResponseWriter, *http.Request) {}), Logger: hclog.NewNullLogger()})
+			if err := ask(ip + ":8300"); err != nil {
+				t.Error(err)
+			}
+			s.Close()
+			if n := kept(); n != 0 {
+				t.Fatalf("%d connections to servers that have ended", n)
+			}
+			if err := ask(ip + ":8300"); !errors.Is(err, ErrUnreachable) {
+				t.Error("a server that has ended:", err)
+			}
+			time.Sleep(2 * keepFailure)
+		}
+		if n := kept(); n != 1 {
+			t.Errorf("%d failures are remembered, want the last", n)
+		}
+	})
+}
+
 // Many calls of all sizes share a connection, and none disturbs another.
 func TestCallsSideBySide(t *testing.T) {
 	connected(t, echo{}, func(t *testing.T, k *pair) {

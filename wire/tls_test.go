@@ -254,7 +254,7 @@ func TestVerifyOutgoingRefusesServers(t *testing.T) {
 					t.Errorf("%+v: certificate %s: %v", rules, test.name, err)
 				}
 				s.Close()
-				c.Forget(port)
+				hangUp(c)
 			}
 		})
 	}
@@ -324,12 +324,12 @@ func TestReloadCertificates(t *testing.T) {
 		if _, err := ask(t, c); err != nil {
 			t.Error("a connection that was there was cut off:", err)
 		}
-		c.Forget(port)
+		hangUp(c)
 		if _, err := ask(t, c); err == nil {
 			t.Error("the port and the caller trust different authorities, and still talk")
 		}
 		reload(caller, "client.dc1.consul")
-		c.Forget(port)
+		hangUp(c)
 		if body, err := ask(t, c); err != nil || body != "client.dc1.consul new" {
 			t.Errorf("%q, %v", body, err)
 		}
