@@ -178,10 +178,12 @@ func (a *Agent) enrollUntilDone(ctx context.Context) (begin, end time.Time, err 
 }
 
 // renew gets another certificate before one ends. What goes wrong then is tried
-// again as long as the agent lives.
+// again as long as the agent lives. When one ends is told by the wall clock, which
+// may be set while a timer runs, so it is looked at more often.
 func (a *Agent) renew(ctx context.Context, begin, end time.Time) {
 	const againMin = time.Second
-	timer := time.NewTimer(renewIn(begin, end))
+	due := renewAt(begin, end)
+	timer := time.NewTimer(lookAgain(due))
 	defer timer.Stop()
 	for {
 		select {
@@ -189,11 +191,15 @@ func (a *Agent) renew(ctx context.Context, begin, end time.Time) {
 		case <-ctx.Done():
 			return
 		}
+		if left := lookAgain(due); left > 0 {
+			timer.Reset(left)
+			continue
+		}
 		b, e, err := a.enroll(ctx)
 		switch {
 		case err == nil:
-			begin, end = b, e
-			timer.Reset(renewIn(begin, end))
+			end, due = e, renewAt(b, e)
+			timer.Reset(lookAgain(due))
 		case ctx.Err() == nil:
 			again := min(max(time.Until(end)/10, againMin), enrollWaitMax)
 			a.log.Named("agent").Error("could not renew the certificate of this agent", "expires", end, "retry_interval", again, "error", err)
@@ -202,11 +208,17 @@ func (a *Agent) renew(ctx context.Context, begin, end time.Time) {
 	}
 }
 
-// renewIn is when to renew a certificate: after about two thirds of its life,
-// not all agents at once.
-func renewIn(begin, end time.Time) time.Duration {
+// renewAt is when to renew a certificate: after about two thirds of its life,
+// not all agents at once. It is a time of the wall clock.
+func renewAt(begin, end time.Time) time.Time {
 	life := end.Sub(begin)
-	return max(time.Until(begin.Add(life*6/10))+jitter(life/10), 0)
+	return begin.Add(life*6/10 + jitter(life/10)).Round(0)
+}
+
+// lookAgain is how long to wait until a time of the wall clock, or until somebody
+// may have set that clock; 0 when it is reached.
+func lookAgain(at time.Time) time.Duration {
+	return min(max(time.Until(at), 0), time.Minute)
 }
 
 // enroll asks one server after another for a certificate.

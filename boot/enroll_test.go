@@ -88,8 +88,16 @@ func TestEnroll(t *testing.T) {
 		if life := leaf.NotAfter.Sub(leaf.NotBefore); life < 71*time.Hour || life > 73*time.Hour {
 			t.Errorf("it lives %s", life)
 		}
-		if in := renewIn(leaf.NotBefore, leaf.NotAfter); in < 42*time.Hour || in > 51*time.Hour {
+		due := renewAt(leaf.NotBefore, leaf.NotAfter)
+		if in := time.Until(due); in < 42*time.Hour || in > 51*time.Hour {
 			t.Errorf("it is renewed in %s", in)
+		}
+		// Whoever sets the clock is noticed soon; who set it forward finds it due.
+		if in := lookAgain(due); in <= 0 || in > time.Minute {
+			t.Errorf("it is looked at in %s", in)
+		}
+		if in := lookAgain(due.Add(-52 * time.Hour)); in != 0 {
+			t.Errorf("it is due, and is looked at in %s", in)
 		}
 		if _, _, err := client.enroll(t.Context()); err != nil {
 			t.Errorf("renewal: %v", err)

@@ -50,7 +50,7 @@ const (
 // can be reached. Close ends that.
 func FromAPI(api API) *Followers {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Followers{api: api, ctx: ctx, cancel: cancel, all: map[followKey]*follower{}, queries: map[followKey]*queryFacts{}}
+	return &Followers{api: api, ctx: ctx, cancel: cancel, began: time.Now(), all: map[followKey]*follower{}, queries: map[followKey]*queryFacts{}}
 }
 
 // Followers is a Source over the API.
@@ -59,6 +59,7 @@ type Followers struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+	began  time.Time
 
 	mu      sync.Mutex
 	all     map[followKey]*follower   // guarded by mu
@@ -81,7 +82,7 @@ type followKey struct {
 type follower struct {
 	key    followKey
 	cancel context.CancelFunc
-	asked  atomic.Int64 // when, in ns since 1970
+	asked  atomic.Int64 // when, in ns since Followers.began
 	used   atomic.Bool  // on the fast path, since lastAsked was called
 
 	first chan struct{} // closed when the first answer, or error, is there
@@ -155,12 +156,15 @@ func (h followed) Current() bool {
 	return true
 }
 
+// clock is how long there have been followers, whatever the wall clock is set to.
+func (f *Followers) clock() time.Duration { return time.Since(f.began) }
+
 // lastAsked is when the question was last asked, on either path.
-func (fl *follower) lastAsked() time.Time {
+func (f *Followers) lastAsked(fl *follower) time.Duration {
 	if fl.used.Swap(false) {
-		fl.asked.Store(time.Now().UnixNano())
+		fl.asked.Store(int64(f.clock()))
 	}
-	return time.Unix(0, fl.asked.Load())
+	return time.Duration(fl.asked.Load())
 }
 
 // follow finds or begins the following of a question.
@@ -169,12 +173,12 @@ func (f *Followers) follow(q *Question) *follower {
 	if q.Kind == AboutAddress {
 		key.what = q.Address.String()
 	}
-	now := time.Now()
+	now := f.clock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	fl, ok := f.all[key]
 	if ok {
-		fl.asked.Store(now.UnixNano())
+		fl.asked.Store(int64(now))
 		return fl
 	}
 	if len(f.all) >= maxFollowed {
@@ -182,7 +186,7 @@ func (f *Followers) follow(q *Question) *follower {
 	}
 	ctx, cancel := context.WithCancel(f.ctx)
 	fl = &follower{key: key, cancel: cancel, first: make(chan struct{})}
-	fl.asked.Store(now.UnixNano())
+	fl.asked.Store(int64(now))
 	f.all[key] = fl
 	f.wg.Go(func() {
 		f.run(ctx, fl)
@@ -193,9 +197,9 @@ func (f *Followers) follow(q *Question) *follower {
 
 func (f *Followers) forgetOldest() {
 	var oldest *follower
-	var since time.Time
+	var since time.Duration
 	for _, fl := range f.all {
-		if asked := fl.lastAsked(); oldest == nil || asked.Before(since) {
+		if asked := f.lastAsked(fl); oldest == nil || asked < since {
 			oldest, since = fl, asked
 		}
 	}
@@ -226,7 +230,7 @@ func (f *Followers) run(ctx context.Context, fl *follower) {
 	if err != nil {
 		return
 	}
-	for ctx.Err() == nil && time.Since(fl.lastAsked()) < followIdle {
+	for ctx.Err() == nil && f.clock()-f.lastAsked(fl) < followIdle {
 		next, err := f.fetch(ctx, fl, index)
 		switch {
 		case err != nil:

@@ -145,13 +145,13 @@ func (a *Agent) UpdateTTL(id, status, output string) error {
 
 // keepState writes the state of a TTL check, which is to be the same after a
 // restart if its time is not over by then. A heartbeat that changes nothing is
-// written only when a quarter of that time is gone.
+// written only when a quarter of that time is gone, or the wall clock was set.
 func (a *Agent) keepState(e *entry, changed bool) {
 	now, ttl := time.Now(), time.Duration(e.def.TTL)
-	if !changed && e.expires.Sub(now) > ttl-ttl/4 {
+	if left := e.expires.Sub(now); !changed && left > ttl-ttl/4 && left <= ttl {
 		return
 	}
-	e.expires = now.Add(ttl)
+	e.expires = now.Add(ttl).Round(0)
 	record, err := encodeState(e)
 	if err != nil {
 		a.logger.Error("state of check can't be written to disk", "check", e.hc.CheckID, "error", err)

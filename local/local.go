@@ -137,7 +137,7 @@ type entry struct {
 	run       *check.Check // nil: maintenance, or a mirror of this node
 	outputMax int
 	critical  time.Time // since when; zero unless it is
-	expires   time.Time // of the TTL state on disk
+	expires   time.Time // of the TTL state written to disk, by the wall clock; zero if none was
 	reported  bool      // it has had a result; until then its state is only assumed
 }
 

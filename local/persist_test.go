@@ -207,6 +207,70 @@ func TestExpiredState(t *testing.T) {
 	})
 }
 
+// TestClockJumps: a TTL check whose state was written by a clock that was an hour
+// off lives no longer than its TTL after the restart, and with a clock that was
+// behind it waits for its next heartbeat.
+func TestClockJumps(t *testing.T) {
+	for jump, want := range map[time.Duration]string{time.Hour: "critical", -time.Hour: "passing"} {
+		synctest.Test(t, func(t *testing.T) {
+			dir := t.TempDir()
+			a := restarted(t, onDisk(t, dir), nil, nil)
+			must(t, a.AddCheck(&model.CheckDefinition{Name: "a", TTL: model.Duration(time.Minute)}, SourceAPI))
+			must(t, a.UpdateTTL("a", "passing", "well"))
+			must(t, a.Close())
+			// That the clock jumps forward is as if the record were older.
+			file := filepath.Join(dir, stateFile("a"))
+			b, err := os.ReadFile(file)
+			must(t, err)
+			var rec stateRecord
+			must(t, json.Unmarshal(b, &rec))
+			rec.Expires -= int64(jump / time.Second)
+			b, err = json.Marshal(rec)
+			must(t, err)
+			must(t, os.WriteFile(file, b, 0o600))
+
+			a = restarted(t, onDisk(t, dir), nil, nil)
+			if s := a.Check("a").Status; s != want {
+				t.Errorf("jump of %v: state %s after the restart", jump, s)
+			}
+			time.Sleep(61 * time.Second)
+			if s := a.Check("a").Status; s != "critical" {
+				t.Errorf("jump of %v: state %s a TTL after the restart", jump, s)
+			}
+			must(t, a.UpdateTTL("a", "passing", "well"))
+			must(t, a.Close())
+			a = restarted(t, onDisk(t, dir), nil, nil) // what was said since then counts
+			defer a.Close()
+			if s := a.Check("a").Status; s != "passing" {
+				t.Errorf("jump of %v: state %s after another restart", jump, s)
+			}
+		})
+	}
+}
+
+// TestClockSetBack: a heartbeat that changes nothing is written when the one before
+// was written by a clock that was ahead.
+func TestClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		a := restarted(t, onDisk(t, dir), nil, nil)
+		must(t, a.AddCheck(&model.CheckDefinition{Name: "a", TTL: model.Duration(time.Minute)}, SourceAPI))
+		must(t, a.UpdateTTL("a", "passing", ""))
+		a.mu.Lock()
+		a.checks["a"].expires = time.Now().Add(time.Hour).Round(0) // as if now was an hour ago
+		a.mu.Unlock()
+		time.Sleep(40 * time.Second)
+		must(t, a.UpdateTTL("a", "passing", ""))
+		must(t, a.Close())
+		time.Sleep(40 * time.Second)
+		a = restarted(t, onDisk(t, dir), nil, nil)
+		defer a.Close()
+		if s := a.Check("a").Status; s != "passing" {
+			t.Errorf("state %s", s)
+		}
+	})
+}
+
 // TestStateIsRefreshed: heartbeats that change nothing still count after a
 // restart.
 func TestStateIsRefreshed(t *testing.T) {

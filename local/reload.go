@@ -196,7 +196,6 @@ func (a *Agent) restoreState(name string, record []byte) error {
 		a.store.remove(name)
 		return nil
 	}
-	e.expires = time.Unix(rec.Expires, 0)
 	a.setStatus(e, rec.Status, rec.Output)
 	e.run.Renew(rec.Output)
 	a.renamed(name, stateFile(rec.CheckID))

@@ -24,8 +24,9 @@ import (
 const (
 	// rootLife is how long a root is good for.
 	rootLife = 10 * 365 * 24 * time.Hour
-	// skew is how far the clocks of agents may be behind that of the authority.
-	skew = time.Minute
+	// skew is how far the clocks of agents may be behind that of the authority, or
+	// behind what it once was: clocks that were set to a wrong zone are off by an hour.
+	skew = time.Hour
 )
 
 // Root is a certificate that signs others, and its key, in PEM. Key is "" where

@@ -16,12 +16,13 @@ type check struct {
 	run  func(h *House, t *Rooms) ([]string, error)
 }
 
-func checks(max Limits, architecture, dependencies string) []check {
+func checks(max Limits, architecture, dependencies, clocks string) []check {
 	return []check{
 		{"imports", func(h *House, t *Rooms) ([]string, error) { return h.Imports(t) }},
 		{"map", func(h *House, t *Rooms) ([]string, error) { return h.Map(architecture, t) }},
 		{"sizes", func(h *House, t *Rooms) ([]string, error) { return h.Sizes(max) }},
 		{"source", func(h *House, t *Rooms) ([]string, error) { return h.Source(t) }},
+		{"clocks", func(h *House, t *Rooms) ([]string, error) { return h.Clocks(t, clocks) }},
 		{"readmes", func(h *House, t *Rooms) ([]string, error) { return h.Readmes(t) }},
 		{"links", func(h *House, t *Rooms) ([]string, error) { return h.Links() }},
 		{"words", func(h *House, t *Rooms) ([]string, error) { return h.Words() }},
@@ -45,7 +46,7 @@ func open(t *testing.T, dir, rooms string) (*House, *Rooms) {
 // The project keeps its own rules.
 func TestHouse(t *testing.T) {
 	h, table := open(t, filepath.Join("..", ".."), "rooms.txt")
-	for _, c := range checks(Limits{File: 600, Function: 80, Package: 4000}, "docs/ARCHITECTURE.md", "docs/DEPENDENCIES.md") {
+	for _, c := range checks(Limits{File: 600, Function: 80, Package: 4000}, "docs/ARCHITECTURE.md", "docs/DEPENDENCIES.md", "internal/lint/clocks.txt") {
 		t.Run(c.name, func(t *testing.T) {
 			bad, err := c.run(h, table)
 			if err != nil {
@@ -62,7 +63,7 @@ func TestHouse(t *testing.T) {
 func TestBadExample(t *testing.T) {
 	h, table := open(t, filepath.Join("testdata", "bad"), filepath.Join("testdata", "bad", "rooms.txt"))
 	var b strings.Builder
-	for _, c := range checks(Limits{File: 15, Function: 9, Package: 18}, "docs/guide.md", "docs/guide.md") {
+	for _, c := range checks(Limits{File: 15, Function: 9, Package: 18}, "docs/guide.md", "docs/guide.md", "clocks.txt") {
 		bad, err := c.run(h, table)
 		if err != nil {
 			t.Fatal(err)
