@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"muster/config"
+	"muster/internal/durable"
 	"muster/ops"
 )
 
@@ -37,7 +38,8 @@ func nodeID(cfg *config.Config) (string, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o755); err != nil {
 		return "", fmt.Errorf("make data directory: %w", err)
 	}
-	if err := os.WriteFile(file, []byte(id), 0o600); err != nil {
+	// Raft knows this server by it: it must be there when the log is.
+	if err := durable.WriteFile(file, []byte(id)); err != nil {
 		return "", fmt.Errorf("keep node id: %w", err)
 	}
 	return id, nil

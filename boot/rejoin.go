@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"muster/internal/durable"
 )
 
 // presenceFile says when a server was last here; the name and the field are those
@@ -75,16 +77,13 @@ func checkPresence(file string, max time.Duration, now time.Time) error {
 	return nil
 }
 
-// notePresence replaces the file, so that a crash leaves the old one or the new.
+// notePresence writes down that this server is here now.
 func notePresence(file string, now time.Time) error {
 	b, err := json.Marshal(presence{now.Unix()})
 	if err != nil {
 		return err
 	}
-	if err = os.WriteFile(file+".tmp", b, 0o600); err == nil {
-		err = os.Rename(file+".tmp", file)
-	}
-	if err != nil {
+	if err := durable.WriteFile(file, b); err != nil {
 		return fmt.Errorf("note that this server is here: %w", err)
 	}
 	return nil

@@ -1,15 +1,11 @@
 package local
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"regexp"
-	"runtime"
 )
 
 // A journal holds changes of files that are not made yet. A record is
@@ -87,45 +83,5 @@ func (j *journalFile) append(records []byte) error {
 		return errors.Join(err, j.f.Truncate(j.size))
 	}
 	j.size += int64(len(records))
-	return nil
-}
-
-// writeFile replaces a file as a whole or leaves it as it is. With sync it
-// returns when the content would outlive a crash; the name would once the
-// folder is synced, too.
-func writeFile(path string, content []byte, sync bool) error {
-	tmp := path + tmpSuffix
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, bytes.NewReader(content))
-	if err == nil && sync {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	return nil
-}
-
-// syncDir makes the names in a folder outlive a crash, where a folder can be
-// synced.
-func syncDir(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	err = errors.Join(d.Sync(), d.Close())
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
 	return nil
 }

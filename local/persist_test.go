@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"muster/internal/durable"
 	"muster/model"
 )
 
@@ -364,7 +365,7 @@ func TestUnreadableFiles(t *testing.T) {
 		must(t, a.Close())
 		for _, folder := range []string{servicesDir, checksDir, statesDir} {
 			must(t, os.WriteFile(filepath.Join(dir, folder, hashed("broken")), []byte(`{"`), 0o600))
-			must(t, os.WriteFile(filepath.Join(dir, folder, hashed("x")+tmpSuffix), []byte(`{"`), 0o600))
+			must(t, os.WriteFile(filepath.Join(dir, folder, hashed("x")+durable.TempSuffix), []byte(`{"`), 0o600))
 			must(t, os.WriteFile(filepath.Join(dir, folder, "README"), nil, 0o600))
 		}
 		orphan, _ := json.Marshal(checkRecord{Check: &model.HealthCheck{CheckID: "orphan", ServiceID: "gone"}, ChkType: ttl(time.Hour)})
@@ -381,7 +382,7 @@ func TestUnreadableFiles(t *testing.T) {
 			switch {
 			case strings.HasSuffix(name, asideSuffix):
 				aside++
-			case strings.HasSuffix(name, tmpSuffix), name == checkFile("orphan"), name == checkFile("script"):
+			case strings.HasSuffix(name, durable.TempSuffix), name == checkFile("orphan"), name == checkFile("script"):
 				t.Errorf("left: %s", name)
 			}
 		}

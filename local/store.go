@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"muster/internal/durable"
 )
 
 const (
 	journalName    = "registrations.log"
 	oldJournalName = "registrations.log.old"
-	tmpSuffix      = ".tmp"
 	// asideSuffix ends the name of a file that could not be read.
 	asideSuffix = ".unreadable"
 
@@ -89,7 +90,7 @@ func openStore(dir string, logger hclog.Logger) (*store, error) {
 	if s.journal, err = openJournal(s.path(journalName)); err != nil {
 		return nil, fmt.Errorf("begin journal: %w", err)
 	}
-	if err := syncDir(dir); err != nil {
+	if err := durable.SyncDir(dir); err != nil {
 		return nil, err
 	}
 	s.writer.Go(s.run)
@@ -147,7 +148,7 @@ func (s *store) load(dir string) map[string][]byte {
 		switch {
 		case e.IsDir() || strings.HasSuffix(name, asideSuffix):
 			continue
-		case strings.HasSuffix(name, tmpSuffix):
+		case strings.HasSuffix(name, durable.TempSuffix):
 			os.Remove(s.path(name))
 			continue
 		case !fileName.MatchString(name):
@@ -379,7 +380,7 @@ func (s *store) rotate() error {
 		err = s.journal.f.Sync()
 		s.unsynced = err != nil
 	}
-	err = errors.Join(err, s.journal.f.Close(), syncDir(s.dir))
+	err = errors.Join(err, s.journal.f.Close(), durable.SyncDir(s.dir))
 	s.journal = next
 	return err
 }
@@ -434,7 +435,7 @@ func (s *store) writeFiles(files map[string][]byte) error {
 	wg.Wait()
 	for dir, lasting := range touched {
 		if lasting {
-			errs = append(errs, syncDir(s.path(dir)))
+			errs = append(errs, durable.SyncDir(s.path(dir)))
 		}
 	}
 	return errors.Join(errs...)
@@ -446,7 +447,7 @@ func isLasting(name string) bool { return path.Dir(name) != statesDir }
 
 func (s *store) writeOne(name string, content []byte) error {
 	if content != nil {
-		return writeFile(s.path(name), content, isLasting(name))
+		return durable.Replace(s.path(name), content, isLasting(name))
 	}
 	if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
