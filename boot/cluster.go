@@ -283,7 +283,7 @@ func (a *Agent) flood(ctx context.Context) {
 		for _, m := range a.wan.Members() {
 			here[m.ID()] = m.Status == gossip.StatusAlive
 		}
-		for _, m := range a.lan.Members() {
+		for _, m := range a.lan.Servers() {
 			s, ok := m.Server()
 			if !ok || s.WANPort == 0 || m.Status != gossip.StatusAlive || here[m.ID()] {
 				continue

@@ -71,7 +71,7 @@ func (a *Agent) startCoordinates() error {
 		return nil
 	}
 	c := &coordinates{
-		size: func() int { return len(a.lan.Members()) }, own: a.lan.Coordinate, send: a.sendCoordinate,
+		size: a.lan.NumMembers, own: a.lan.Coordinate, send: a.sendCoordinate,
 		jitter: jitter, logger: a.log.Named("agent"),
 	}
 	ctx, cancel := context.WithCancel(context.Background())

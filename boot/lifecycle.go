@@ -20,7 +20,7 @@ func (a *Agent) Leave() error {
 		}
 	}
 	err := a.lan.Leave()
-	if len(a.lan.Members()) > 1 {
+	if a.lan.NumMembers() > 1 {
 		time.Sleep(a.cfg.Leave.DrainTime)
 	}
 	return err

@@ -26,7 +26,7 @@ func (a *Agent) startLocal() error {
 		Catalog:     catalog{a},
 		Checks:      check.Options{TLS: a.checkTLS(), Mirror: mirror{a}},
 		Logger:      a.log.Named("agent"),
-		ClusterSize: func() int { return len(a.lan.Members()) },
+		ClusterSize: a.lan.NumMembers,
 
 		CheckUpdateInterval: c.Check.UpdateInterval, OutputMaxSize: c.Check.OutputMaxSize, DiscardOutput: c.Check.DiscardOutput,
 		ScriptsLocal: c.Check.ScriptsFromFiles(), ScriptsRemote: c.Check.EnableScripts,

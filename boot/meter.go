@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"muster/config"
-	"muster/gossip"
 	"muster/httpd/conns"
 	"muster/internal/limit"
 	"muster/internal/meter"
@@ -68,8 +67,8 @@ func (a *Agent) watchGauges() {
 		}
 		return 0
 	})
-	a.meter.Watch("members.clients", func() float64 { return float64(alive(a.lan, false)) })
-	a.meter.Watch("members.servers", func() float64 { return float64(alive(a.lan, true)) })
+	a.meter.Watch("members.clients", func() float64 { _, clients := a.lan.NumAlive(); return float64(clients) })
+	a.meter.Watch("members.servers", func() float64 { servers, _ := a.lan.NumAlive(); return float64(servers) })
 	if a.quorum == nil {
 		return
 	}
@@ -94,16 +93,6 @@ func (a *Agent) watchGauges() {
 		return 0
 	})
 	a.watchUsage()
-}
-
-func alive(pool *gossip.Pool, servers bool) int {
-	n := 0
-	for _, m := range pool.Members() {
-		if m.Status == gossip.StatusAlive && m.IsServer() == servers {
-			n++
-		}
-	}
-	return n
 }
 
 // watchUsage tells how much there is of everything.

@@ -1,9 +1,14 @@
 package gossip
 
 import (
+	"bytes"
+	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-msgpack/v2/codec"
+	"github.com/hashicorp/memberlist"
 )
 
 // refused checks that a join is refused on both sides, with one line that says why.
@@ -158,4 +163,72 @@ func TestAllowedNetworks(t *testing.T) {
 	if _, err := Open(Config{AllowedCIDRs: []string{"10.0.0.0"}}); err == nil {
 		t.Error("an address was taken for a network")
 	}
+}
+
+// metaOf is how serf sends tags.
+func metaOf(t testing.TB, tags map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	b.WriteByte(tagsFollow)
+	if err := codec.NewEncoder(&b, &codec.MsgpackHandle{}).Encode(tags); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// News of a member that is known are heard dozens of times.
+func TestGuardIsCheap(t *testing.T) {
+	c := Config{NodeName: "n1", Datacenter: "dc1", NodeID: "id-1", Server: &Server{Port: 8300, WANPort: 8302, Expect: 3}}
+	g := newGuard(&Config{NodeName: "n2", Datacenter: "dc1"})
+	n := &memberlist.Node{Name: "n1", Addr: net.IPv4(10, 0, 0, 1).To4(), Port: 8301, Meta: metaOf(t, c.tags())}
+	g.saw(&Event{Type: EventJoin, Member: Member{Name: "n1", Addr: "10.0.0.1", Port: 8301, Tags: c.tags()}})
+	if allocs := testing.AllocsPerRun(100, func() {
+		if err := g.NotifyAlive(n); err != nil {
+			t.Fatal(err)
+		}
+	}); allocs > float64(len(c.tags())+5) {
+		t.Errorf("%v allocations, more than one for each name of a tag, and the values of four", allocs)
+	}
+}
+
+func TestGuardRefusesWhatItCannotRead(t *testing.T) {
+	g := newGuard(&Config{NodeName: "n2", Datacenter: "dc1"})
+	good := metaOf(t, map[string]string{"role": "node", "dc": "dc1"})
+	for why, n := range map[string]*memberlist.Node{
+		"its address has 3 bytes":                        {Addr: net.IP{1, 2, 3}, Meta: good},
+		"its tags have 600 bytes: 512 are the limit":     {Addr: net.IP{1, 2, 3, 4}, Meta: append(good, make([]byte, 600-len(good))...)},
+		"its tags cannot be read: ":                      {Addr: net.IP{1, 2, 3, 4}, Meta: good[:len(good)-1]},
+		"it is not an agent (another gossip cluster on ": {Addr: net.IP{1, 2, 3, 4}, Meta: []byte("web")},
+	} {
+		n.Name = "n1"
+		if err := g.NotifyAlive(n); err == nil || !strings.Contains(err.Error(), `member "n1"`) || !strings.Contains(err.Error(), why) {
+			t.Errorf("%v, not %q", err, why)
+		}
+	}
+	if err := g.NotifyAlive(&memberlist.Node{Name: "n1", Addr: net.IP{1, 2, 3, 4}, Meta: good}); err != nil {
+		t.Error(err)
+	}
+}
+
+// A badge says what serf will read as tags.
+func FuzzBadge(f *testing.F) {
+	f.Add(metaOf(f, (&Config{Datacenter: "dc1", NodeID: "id", Server: &Server{Port: 1, WANPort: 2}}).tags()))
+	f.Add(metaOf(f, map[string]string{"role": "node", "dc": "dc1", "other": strings.Repeat("x", 70000)}))
+	f.Add([]byte("node"))
+	f.Add([]byte{tagsFollow, 0x81, 0xa2, 'd', 'c', 0xc0})
+	g := newGuard(&Config{})
+	f.Fuzz(func(t *testing.T, meta []byte) {
+		b, err := g.badge(meta)
+		tags := map[string]string{TagRole: string(meta)}
+		if len(meta) > 0 && meta[0] == tagsFollow {
+			clear(tags)
+			if codec.NewDecoder(bytes.NewReader(meta[1:]), &codec.MsgpackHandle{}).Decode(&tags) != nil {
+				return // serf takes what it has read until then
+			}
+		}
+		want := badge{tags[TagRole], tags[TagDatacenter], tags[TagID], tags[tagWANPort]}
+		if err == nil && b != want {
+			t.Errorf("%+v, not %+v", b, want)
+		}
+	})
 }

@@ -76,7 +76,7 @@ func Open(c Config) (*Pool, error) {
 		name:      c.memberName(),
 		propagate: 5 * tuning.GossipInterval,
 		turn:      make(chan struct{}, 1),
-		guard:     &guard{wan: c.WAN, datacenter: c.Datacenter, name: c.memberName(), byID: map[string]place{}},
+		guard:     newGuard(&c),
 		in:        make(chan serf.Event, 1024),
 		out:       make(chan Event),
 		stop:      make(chan struct{}),
@@ -132,7 +132,7 @@ func (p *Pool) serfConfig(c *Config, t Tuning, kind string) (*serf.Config, error
 	s.MemberlistConfig = ml
 	s.LogOutput, s.Logger = nil, p.logger(c.Logger.Named("serf").Named(kind))
 	s.EventCh = p.in
-	s.Merge, s.ReconnectTimeoutOverride = p.guard, p.guard
+	ml.Merge, ml.Alive, s.ReconnectTimeoutOverride = p.guard, p.guard, p.guard
 	s.BroadcastTimeout = broadcastTimeout
 	s.LeavePropagateDelay = 0 // see Leave
 	s.ReconnectTimeout = first(c.ReconnectTimeout, 72*time.Hour)
@@ -156,6 +156,24 @@ func (p *Pool) Members() []Member {
 	}
 	slices.SortFunc(members, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })
 	return members
+}
+
+// NumMembers is how many Members would return.
+func (p *Pool) NumMembers() int { return p.serf.NumNodes() }
+
+// NumAlive is how many of them are alive.
+func (p *Pool) NumAlive() (servers, clients int) {
+	members := p.serf.Members()
+	for i := range members {
+		switch m := &members[i]; {
+		case m.Status != serf.StatusAlive:
+		case m.Tags[TagRole] == RoleServer:
+			servers++
+		default:
+			clients++
+		}
+	}
+	return servers, clients
 }
 
 // LocalMember returns this agent.

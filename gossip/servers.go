@@ -1,6 +1,8 @@
 package gossip
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,11 +46,17 @@ func (p *Pool) Servers() []Peer {
 		return l.peers
 	}
 	l := &listing{changes: d.changes.Load(), made: time.Now()} // before it looks
-	for _, m := range p.Members() {
+	members := p.serf.Members()
+	for i := range members {
+		if members[i].Tags[TagRole] != RoleServer {
+			continue
+		}
+		m := memberOf(&members[i])
 		if address := m.ServerAddr(); address != "" {
 			l.peers = append(l.peers, Peer{m, address})
 		}
 	}
+	slices.SortFunc(l.peers, func(a, b Peer) int { return cmp.Compare(a.Name, b.Name) })
 	d.kept.Store(l)
 	return l.peers
 }

@@ -24,6 +24,9 @@ func TestServers(t *testing.T) {
 			if got := strings.Join(all, ", "); got != want {
 				t.Errorf("servers %q, want %q", got, want)
 			}
+			if servers, clients := ms[0].NumAlive(); servers != strings.Count(want, "alive") || clients != 1 || ms[0].NumMembers() != 3 {
+				t.Errorf("%d servers and %d clients of %d members are alive, want %s and n1", servers, clients, ms[0].NumMembers(), want)
+			}
 		}
 		expect("n2 10.0.0.2:8300 alive, n3 10.0.0.3:8300 alive")
 		w.net.Isolate(addr(3))
