@@ -76,7 +76,12 @@ func (n *Network) Host(ip string) *Host {
 }
 
 // SetLink sets the way from one IP address to another, in that direction.
-func (n *Network) SetLink(from, to string, l Link) { n.update(from, to, func(*Link) Link { return l }) }
+func (n *Network) SetLink(from, to string, l Link) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.links[[2]string{from, to}] = l
+	n.wakeLocked()
+}
 
 // Cut lets nothing pass between two hosts, Heal ends that.
 func (n *Network) Cut(a, b string)  { n.setCut(a, b, true) }
@@ -92,35 +97,36 @@ func (n *Network) Restore() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.links)
-	close(n.changed)
-	n.changed = make(chan struct{})
+	n.wakeLocked()
 }
 
 func (n *Network) setCut(a, b string, cut bool) {
-	set := func(l *Link) Link { l.Cut = cut; return *l }
-	n.update(a, b, set)
-	n.update(b, a, set)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cutLocked(a, b, cut)
+	n.wakeLocked()
 }
 
 func (n *Network) setCutAll(ip string, cut bool) {
 	n.mu.Lock()
-	var others []string
+	defer n.mu.Unlock()
 	for other := range n.hosts {
 		if other != ip {
-			others = append(others, other)
+			n.cutLocked(ip, other, cut)
 		}
 	}
-	n.mu.Unlock()
-	for _, other := range others {
-		n.setCut(ip, other, cut)
+	n.wakeLocked() // once: every stream looks at its link then
+}
+
+func (n *Network) cutLocked(a, b string, cut bool) {
+	for _, way := range [][2]string{{a, b}, {b, a}} {
+		l := n.links[way]
+		l.Cut = cut
+		n.links[way] = l
 	}
 }
 
-func (n *Network) update(from, to string, set func(*Link) Link) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	l := n.links[[2]string{from, to}]
-	n.links[[2]string{from, to}] = set(&l)
+func (n *Network) wakeLocked() {
 	close(n.changed)
 	n.changed = make(chan struct{})
 }
