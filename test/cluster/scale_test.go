@@ -4,7 +4,10 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,7 +17,10 @@ import (
 	"time"
 )
 
-var scale = flag.Int("scale", 20, "how many client agents TestScale starts")
+var (
+	scale    = flag.Int("scale", 20, "how many client agents TestScale starts")
+	profiles = flag.String("profiles", "", "a directory for what TestScale's agents log, and for a heap profile every ten virtual seconds")
+)
 
 // perAgent is how many services each client agent has.
 const perAgent = 10
@@ -42,6 +48,7 @@ func TestScale(t *testing.T) {
 		}
 		eventually(t, servers[0], "PUT", "/v1/kv/a", "1", "200 true")
 		p := &phases{t: t, cluster: c, server: leaderOf(t, servers)}
+		defer p.profile()()
 		t.Logf("%d clients with %d services each; %s leads", *scale, perAgent, p.server.Name())
 
 		p.begin()
@@ -132,9 +139,56 @@ func (p *phases) end(what string, numbers func() (have, want int)) {
 	runtime.GC()
 	runtime.ReadMemStats(&m)
 	agents := len(p.cluster.agents)
-	p.t.Logf("%s: %.1f s, %.1f datagrams a second and agent; the leader: %d entries in the log, %d requests; all: %.1f s of processor time, %.2f MiB and %d goroutines an agent",
+	p.t.Logf("%s: %.1f s, %.1f datagrams a second and agent; the leader: %d entries in the log, %d requests; all: %.1f s of processor time, %.2f MiB and %d goroutines an agent, %d MiB from the system at most",
 		what, took.Seconds(), float64(sent)/took.Seconds()/float64(agents), p.written()-p.index, p.asked()-p.requests,
-		cpu.Seconds(), float64(m.HeapAlloc)/(1<<20)/float64(agents), runtime.NumGoroutine()/agents)
+		cpu.Seconds(), float64(m.HeapAlloc)/(1<<20)/float64(agents), runtime.NumGoroutine()/agents, m.Sys>>20)
+}
+
+// profile writes heap profiles until the function that it returns is called, which
+// writes the log.
+func (p *phases) profile() (stop func()) {
+	if *profiles == "" {
+		return func() {}
+	}
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		every := time.NewTicker(10 * time.Second)
+		defer every.Stop()
+		for i := 1; ; i++ {
+			select {
+			case <-every.C:
+				p.heap(fmt.Sprintf("%04d", i*10))
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-stopped
+		if err := os.WriteFile(filepath.Join(*profiles, "log"), []byte(p.cluster.Log()), 0o644); err != nil {
+			p.t.Error(err)
+		}
+	}
+}
+
+// heap writes what the last collection of garbage has found, and tells how much
+// there is with what has come since.
+func (p *phases) heap(name string) {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	fmt.Fprintf(os.Stderr, "%s: %d MiB in use, goal %d MiB, stacks %d MiB, from the system %d MiB; %d goroutines; %d KiB of logs\n",
+		name, m.HeapAlloc>>20, m.NextGC>>20, m.StackInuse>>20, m.Sys>>20, runtime.NumGoroutine(), len(p.cluster.Log())>>10)
+	f, err := os.Create(filepath.Join(*profiles, name+".heap"))
+	if err != nil {
+		p.t.Error(err)
+		return
+	}
+	defer f.Close()
+	if err := pprof.WriteHeapProfile(f); err != nil {
+		p.t.Error(err)
+	}
 }
 
 // asked is how many requests of other agents the leader has had.
