@@ -99,3 +99,10 @@ test.each(places)('everybody can use it, wherever: %s', async (_, path, act) => 
     expect(await tooWide(page), `${width} pixels`).toEqual([])
   }
 })
+
+test.each(['events', 'sessions', 'overview'])('on a phone the present place is seen among the others: %s', async (place) => {
+  const page = await open(`dc1/${place}`, { viewport: { width: 360, height: 740 } })
+  const link = page.locator('nav a[aria-current]')
+  await link.waitFor()
+  await expect.poll(() => link.evaluate((el) => [el.getBoundingClientRect().left > -1, el.getBoundingClientRect().right < innerWidth + 1])).toEqual([true, true])
+})
