@@ -4,7 +4,8 @@
 #
 #   dist/release.sh FOLDER [OS/ARCH...]
 #
-# The same commit gives the same bytes, whoever builds it with the same Go.
+# The same commit gives the same bytes, wherever and by whomever it is built with
+# the same Go. Files of an older release in FOLDER go.
 set -eu
 cd "$(dirname "$0")/.."
 out=$1
@@ -16,6 +17,7 @@ VERSION=$(sed -n 's/^\tVersion = "\(.*\)"$/\1/p' internal/version/version.go)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export VERSION SOURCE_DATE_EPOCH
 mkdir -p bin "$out"
+rm -f -- "$out"/muster[_-]*.tar.gz "$out"/muster[_-]*.cdx.json "$out"/muster[_-]*.deb "$out"/muster[_-]*.rpm
 tools=$PWD/bin
 go -C dist/tools build -o "$tools/" tool
 
@@ -25,15 +27,17 @@ for target in "$@"; do
   GOOS=${target%/*} GOARCH=${target#*/}
   export GOOS GOARCH
   name=muster_${VERSION}_${GOOS}_${GOARCH}
-  BINARY=$work/$name/muster
+  FILES=$work/$name
+  BINARY=$FILES/muster
   [ "$GOOS" != windows ] || BINARY=$BINARY.exe
-  export BINARY
-  mkdir -p "$work/$name/completions"
+  export FILES BINARY
+  mkdir -p "$FILES"
   CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags='-s -w -buildid=' -o "$BINARY" ./cmd/muster
-  cp LICENSE README.md CHANGELOG.md "$work/$name"
-  cp dist/completions/* "$work/$name/completions"
-  tar -C "$work" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode='u=rwX,go=rX' \
-    -cf "$work/$name.tar" "$name"
+  cp -R LICENSE README.md CHANGELOG.md docs dist/completions "$FILES"
+  # Whatever umask and time it is.
+  chmod -R u=rwX,go=rX "$FILES"
+  find "$FILES" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
+  tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner -cf "$work/$name.tar" "$name"
   gzip -9 -n -c "$work/$name.tar" >"$out/$name.tar.gz"
   "$tools/cyclonedx-gomod" bin -json -noserial -notimestamp -version "v$VERSION" -output "$out/$name.cdx.json" "$BINARY" 2>"$work/log" ||
     { cat "$work/log" >&2; exit 1; }
@@ -43,6 +47,7 @@ for target in "$@"; do
         { cat "$work/log" >&2; exit 1; }
     done
   fi
+  rm -rf "$FILES" "$FILES.tar"
   echo "$target"
 done
 cd "$out"

@@ -10,21 +10,28 @@ import (
 	"testing"
 )
 
-// The deb, installed into a folder: files, user and owners are there; a changed
-// configuration survives removal, and nothing survives purging.
-func TestDeb(t *testing.T) {
+// built is the path of the package that "make packages" built.
+func built(t *testing.T, pattern string) string {
+	t.Helper()
 	folder := os.Getenv("MUSTER_PACKAGES")
 	if folder == "" {
 		t.Skip("MUSTER_PACKAGES names no folder with packages: run make packages")
 	}
+	found, err := filepath.Glob(filepath.Join(folder, pattern))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("packages %s in %s: %q, %v", pattern, folder, found, err)
+	}
+	return found[0]
+}
+
+// The deb, installed into a folder: files, user and owners are there; a changed
+// configuration survives removal, and nothing survives purging.
+func TestDeb(t *testing.T) {
 	need(t, "dpkg")
 	if os.Getuid() != 0 {
 		t.Skip("only root can install a package")
 	}
-	debs, err := filepath.Glob(filepath.Join(folder, "muster_*_"+runtime.GOARCH+".deb"))
-	if err != nil || len(debs) != 1 {
-		t.Fatalf("packages in %s: %q, %v", folder, debs, err)
-	}
+	deb := built(t, "muster_*_"+runtime.GOARCH+".deb")
 	root := t.TempDir()
 	for _, dir := range []string{"var/lib/dpkg/info", "var/lib/dpkg/updates", "etc"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
@@ -46,14 +53,14 @@ func TestDeb(t *testing.T) {
 		return err == nil
 	}
 
-	dpkg("--install", debs[0])
+	dpkg("--install", deb)
 	passwd, err := os.ReadFile(filepath.Join(root, "etc/passwd"))
 	if err != nil || !strings.Contains(string(passwd), "\nmuster:") || !strings.Contains(string(passwd), ":/var/lib/muster:/usr/sbin/nologin") {
 		t.Errorf("no user: %q, %v", passwd, err)
 	}
 	for _, path := range []string{"usr/bin/muster", "usr/lib/systemd/system/muster.service", "etc/muster.d/muster.hcl",
 		"usr/share/bash-completion/completions/muster", "usr/share/zsh/vendor-completions/_muster",
-		"usr/share/fish/vendor_completions.d/muster.fish", "usr/share/doc/muster/copyright"} {
+		"usr/share/fish/vendor_completions.d/muster.fish", "usr/share/doc/muster/copyright", "usr/share/doc/muster/docs/get-started.md"} {
 		if !there(path) {
 			t.Errorf("not installed: %s", path)
 		}
@@ -72,7 +79,7 @@ func TestDeb(t *testing.T) {
 	if err := os.WriteFile(config, []byte(changed), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	dpkg("--install", debs[0]) // as an upgrade does
+	dpkg("--install", deb) // as an upgrade does
 	if got, err := os.ReadFile(config); err != nil || string(got) != changed {
 		t.Errorf("the configuration is %q, %v", got, err)
 	}
