@@ -20,6 +20,8 @@ func (a *Agent) joinAddresses(ctx context.Context, list []string) (addresses []s
 			addresses = append(addresses, text)
 			continue
 		}
+		// Some take minutes, and say nothing meanwhile.
+		a.log.Named("agent").Info("Discovering servers, waiting for an answer", "cluster", discover.Redact(text), "timeout", discover.Timeout)
 		found, err := a.discover(ctx, text)
 		if err == nil && len(found) == 0 {
 			err = errors.New("no address found")

@@ -60,7 +60,19 @@ func TestJoinAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lines, err := logs.Monitor("info", false, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lines.Close()
 	a := &Agent{log: logs, world: World{Discover: func(_ context.Context, text string) ([]string, error) {
+		var told string
+		for len(lines.Lines()) > 0 {
+			told = string(<-lines.Lines())
+		}
+		if !strings.Contains(told, "Discovering servers") || strings.Contains(told, "api_token=t") {
+			t.Errorf("while %s is asked the log says %q", text, told)
+		}
 		switch {
 		case strings.Contains(text, "good"):
 			return []string{"10.0.0.2", "10.0.0.3"}, nil

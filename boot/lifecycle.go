@@ -87,7 +87,12 @@ func (a *Agent) reload() error {
 	for _, c := range config.Diff(a.config(), next) {
 		if c.Reloadable {
 			logger.Info("Configuration changed", "key", c.Key, "from", c.From, "to", c.To)
-		} else {
+		}
+	}
+	// What waits for a restart differs from what the agent was started with, not
+	// from what the last reload found; it is told until it is done or taken back.
+	for _, c := range config.Diff(a.cfg, next) {
+		if !c.Reloadable {
 			logger.Warn("Configuration changed, the change takes effect at the next start", "key", c.Key, "from", c.From, "to", c.To)
 		}
 	}
