@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -189,7 +190,9 @@ func syslogOf(cfg *config.Config) sink.SyslogConfig {
 	if !cfg.Log.Syslog {
 		return sink.SyslogConfig{}
 	}
-	return sink.SyslogConfig{Facility: cfg.Log.SyslogFacility}
+	// The name of the program, as rules of system loggers have it: "consul" for
+	// whoever has put muster in its place.
+	return sink.SyslogConfig{Facility: cfg.Log.SyslogFacility, Tag: filepath.Base(os.Args[0])}
 }
 
 // banner tells what was started, in the layout that operators know.

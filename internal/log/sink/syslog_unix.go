@@ -26,11 +26,20 @@ type Syslog struct{ *syslog.Writer }
 func OpenSyslog(c SyslogConfig) (*Syslog, error) {
 	for code, name := range strings.Fields(facilities) {
 		if name == strings.ToUpper(c.Facility) && name != "-" {
-			w, err := syslog.New(syslog.Priority(code<<3)|syslog.LOG_INFO, c.Tag)
-			return &Syslog{w}, err
+			return openSyslog(syslog.Priority(code<<3)|syslog.LOG_INFO, c.Tag, syslog.New)
 		}
 	}
 	return nil, fmt.Errorf("unknown facility %q", c.Facility)
+}
+
+// openSyslog connects by a function like syslog.New, whose error does not say what
+// is missing.
+func openSyslog(p syslog.Priority, tag string, connect func(syslog.Priority, string) (*syslog.Writer, error)) (*Syslog, error) {
+	w, err := connect(p, tag)
+	if err != nil {
+		return nil, fmt.Errorf("no system logger listens at /dev/log, /var/run/syslog or /var/run/log: start one, or set enable_syslog to false: %w", err)
+	}
+	return &Syslog{w}, nil
 }
 
 // LevelWrite gives a line the severity of its level.
