@@ -53,8 +53,12 @@ func (a *Agent) raftTransport() raft.Transport {
 // addresses finds servers by their IDs.
 type addresses struct{ a *Agent }
 
-// ServerAddr is the present address of a server.
+// ServerAddr is the present address of a server. Raft asks for this one's too,
+// before gossip has begun.
 func (p addresses) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
+	if string(id) == p.a.id {
+		return raft.ServerAddress(p.a.cfg.RPC.Advertise.String()), nil
+	}
 	if lan := p.a.pool.Load(); lan != nil {
 		for _, m := range lan.Servers() {
 			if m.ID() == string(id) {
