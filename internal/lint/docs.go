@@ -67,6 +67,42 @@ func (h *House) Links() ([]string, error) {
 	return bad, err
 }
 
+// ruleRE is the line below the head of a table.
+var ruleRE = regexp.MustCompile(`^\|[\s:|-]*-[\s:|-]*\|$`)
+
+// Tables checks that the rows of each table have a head and as many cells as
+// it has. A row with an empty line above it is shown as text.
+func (h *House) Tables() ([]string, error) {
+	var bad []string
+	err := h.files(func(rel string) error {
+		if path.Ext(rel) != ".md" {
+			return nil
+		}
+		text, err := h.read(rel)
+		if err != nil {
+			return err
+		}
+		blank := func(code string) string { return strings.Repeat("\n", strings.Count(code, "\n")) }
+		lines := strings.Split(fenceRE.ReplaceAllStringFunc(text, blank), "\n")
+		cells := 0 // of the table that we are in; 0: none
+		for i, line := range lines {
+			n := strings.Count(line, "|") - strings.Count(line, `\|`)
+			switch {
+			case !strings.HasPrefix(line, "|"):
+				cells = 0
+			case cells == 0 && (i+1 == len(lines) || !ruleRE.MatchString(lines[i+1])):
+				bad = append(bad, fmt.Sprintf("%s:%d: a row of no table", rel, i+1))
+			case cells == 0:
+				cells = n
+			case n != cells:
+				bad = append(bad, fmt.Sprintf("%s:%d: %d cells, the table has %d", rel, i+1, n-1, cells-1))
+			}
+		}
+		return nil
+	})
+	return bad, err
+}
+
 func (h *House) linkExists(from string, u *url.URL) bool {
 	target := from
 	if u.Path != "" {

@@ -25,6 +25,7 @@ func checks(max Limits, architecture, dependencies, clocks string) []check {
 		{"clocks", func(h *House, t *Rooms) ([]string, error) { return h.Clocks(t, clocks) }},
 		{"readmes", func(h *House, t *Rooms) ([]string, error) { return h.Readmes(t) }},
 		{"links", func(h *House, t *Rooms) ([]string, error) { return h.Links() }},
+		{"tables", func(h *House, t *Rooms) ([]string, error) { return h.Tables() }},
 		{"words", func(h *House, t *Rooms) ([]string, error) { return h.Words() }},
 		{"dependencies", func(h *House, t *Rooms) ([]string, error) { return h.Dependencies(dependencies) }},
 	}
