@@ -99,6 +99,7 @@ type flow struct {
 	size                   int // bytes in segments
 	writerGone, readerGone bool
 	torn                   bool // the writer has crashed
+	broken                 bool // both ends are told so
 	readBy, writeBy        time.Time
 }
 
@@ -151,7 +152,7 @@ func (f *flow) read(b []byte) (int, error) {
 			return 0, os.ErrDeadlineExceeded
 		case len(b) == 0:
 			return 0, nil
-		case f.torn && !link.Cut:
+		case f.broken || f.torn && !link.Cut:
 			return 0, os.NewSyscallError("read", syscall.ECONNRESET)
 		case len(f.segments) == 0 || link.Cut:
 		case time.Now().Before(f.segments[0].at):
@@ -185,6 +186,8 @@ func (f *flow) write(b []byte) (sent int, err error) {
 			return sent, net.ErrClosed
 		case expired(f.writeBy):
 			return sent, os.ErrDeadlineExceeded
+		case f.broken:
+			return sent, os.NewSyscallError("write", syscall.ECONNRESET)
 		case f.readerGone && !link.Cut:
 			return sent, os.NewSyscallError("write", syscall.EPIPE)
 		case len(b) == 0:

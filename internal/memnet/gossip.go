@@ -35,8 +35,7 @@ func (h *Host) Gossip(port int) (*Gossip, error) {
 	}
 	g := &Gossip{
 		host: h, port: l.addr.Port, listen: l, stop: make(chan struct{}),
-		// As much as the socket buffer of a busy host.
-		packets: make(chan *memberlist.Packet, 1024),
+		packets: make(chan *memberlist.Packet, socketBuffer),
 		streams: make(chan net.Conn),
 	}
 	h.net.mu.Lock()
@@ -85,12 +84,17 @@ func (g *Gossip) WriteTo(b []byte, address string) (time.Time, error) {
 		return now, &net.OpError{Op: "write", Net: "udp", Addr: to, Err: net.ErrClosed}
 	default:
 	}
-	g.host.net.datagrams.Add(1)
-	link, lost, _ := g.host.net.way(g.host.ip, to.IP)
-	if link.Cut || lost {
+	n := g.host.net
+	n.datagrams.Add(1)
+	b = bytes.Clone(b)
+	n.mu.Lock()
+	link, lost := n.link(g.host.ip, to.IP)
+	held := n.hold(g.host.ip, func() { _, _ = g.WriteTo(b, address) })
+	n.mu.Unlock()
+	if held || link.Cut || lost {
 		return now, nil
 	}
-	p := &memberlist.Packet{Buf: bytes.Clone(b), From: &net.UDPAddr{IP: g.host.ip, Port: g.port}}
+	p := &memberlist.Packet{Buf: b, From: &net.UDPAddr{IP: g.host.ip, Port: g.port}}
 	if link.Delay == 0 {
 		g.deliver(p, to)
 	} else {
@@ -108,7 +112,7 @@ func (g *Gossip) deliver(p *memberlist.Packet, to *net.UDPAddr) {
 	if peer == nil || peer.gossip[to.Port] == nil {
 		return
 	}
-	if g.host.crashed {
+	if g.host.crashed || n.hold(to.IP, func() { g.deliver(p, to) }) {
 		return
 	}
 	p.Timestamp = time.Now()

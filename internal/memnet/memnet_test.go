@@ -172,6 +172,93 @@ func TestDatagrams(t *testing.T) {
 	})
 }
 
+// A host that stands still can be called, hears nothing and says nothing; then
+// everything arrives at once.
+func TestFreeze(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		a, b := n.Host("10.0.0.1"), n.Host("10.0.0.2")
+		ga, err := a.Gossip(7946)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ga.Shutdown()
+		gb, err := b.Gossip(7946)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer gb.Shutdown()
+		near, far := connect(t, n) // near is that of 10.0.0.2
+		n.Freeze("10.0.0.1")
+		const stop = 10 * time.Second
+		time.AfterFunc(stop, func() { n.Thaw("10.0.0.1") })
+		begin := time.Now()
+		ga.WriteTo([]byte("from"), gb.Address())
+		for range 2000 {
+			gb.WriteTo([]byte("to"), ga.Address())
+		}
+		near.Write([]byte("to"))
+		far.Write([]byte("from"))
+		l, err := a.Listen(81)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if _, err := b.Dial(t.Context(), "tcp", "10.0.0.1:81"); err != nil || time.Since(begin) > 0 {
+			t.Errorf("a process that stands still could not be called: %v after %v", err, time.Since(begin))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := a.Dial(ctx, "tcp", gb.Address()); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("who stands still called somebody: %v", err)
+		}
+		if got := drain(ga) + drain(gb); got > 0 {
+			t.Errorf("%d datagrams came through", got)
+		}
+		for _, c := range []net.Conn{near, far} {
+			got := make([]byte, 4)
+			if _, err := c.Read(got); err != nil || time.Since(begin) != stop {
+				t.Errorf("read %q, %v after %v", got, err, time.Since(begin))
+			}
+		}
+		synctest.Wait()
+		if to, from := drain(ga), drain(gb); to != socketBuffer-1 || from != 1 {
+			t.Errorf("%d and %d datagrams came at last, not as many as the buffer holds and the one", to, from)
+		}
+	})
+}
+
+// Both ends of a stream that is reset are told, others are not touched.
+func TestReset(t *testing.T) {
+	n := New(1)
+	near, far := connect(t, n)
+	l, err := n.Host("10.0.0.1").Listen(81)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	other, err := n.Host("10.0.0.3").Dial(t.Context(), "tcp", "10.0.0.1:81")
+	if err != nil {
+		t.Fatal(err)
+	}
+	near.Write([]byte("lost"))
+	n.Reset("10.0.0.1", "10.0.0.2")
+	for _, c := range []net.Conn{near, far} {
+		if _, err := c.Read(make([]byte, 8)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Error(err)
+		}
+		if _, err := c.Write([]byte("x")); !errors.Is(err, syscall.ECONNRESET) {
+			t.Error(err)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := other.Write([]byte("x")); err != nil {
+		t.Error(err)
+	}
+}
+
 func drain(g *Gossip) (n int) {
 	for {
 		select {

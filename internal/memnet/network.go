@@ -7,12 +7,14 @@
 package memnet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -38,8 +40,9 @@ type Network struct {
 	mu      sync.Mutex
 	rand    *rand.Rand
 	hosts   map[string]*Host
-	links   map[[2]string]Link // by IP of sender and receiver
-	changed chan struct{}      // closed, and replaced, when a link changes
+	links   map[[2]string]Link  // by IP of sender and receiver
+	frozen  map[string][]func() // by IP of hosts that stand still: what happens when they go on
+	changed chan struct{}       // closed, and replaced, when any of these changes
 
 	datagrams atomic.Int64
 }
@@ -50,6 +53,7 @@ func New(seed uint64) *Network {
 		rand:    rand.New(rand.NewPCG(seed, 0)),
 		hosts:   map[string]*Host{},
 		links:   map[[2]string]Link{},
+		frozen:  map[string][]func(){},
 		changed: make(chan struct{}),
 	}
 }
@@ -100,6 +104,67 @@ func (n *Network) Restore() {
 	n.wakeLocked()
 }
 
+// Reset breaks the streams that are open between two hosts, as a firewall does
+// that has forgotten them: what was on its way is lost, and both ends are told.
+func (n *Network) Reset(a, b string) {
+	n.mu.Lock()
+	var open []*conn
+	if h := n.hosts[a]; h != nil {
+		for c := range h.conns {
+			if c.remote.IP.String() == b {
+				open = append(open, c)
+			}
+		}
+	}
+	n.mu.Unlock()
+	slices.SortFunc(open, func(a, b *conn) int { // the same order for the same seed
+		return cmp.Or(cmp.Compare(a.local.Port, b.local.Port), cmp.Compare(a.remote.Port, b.remote.Port))
+	})
+	for _, c := range open {
+		for _, f := range []*flow{c.in, c.out} {
+			f.update(func(f *flow) { f.broken, f.segments, f.size = true, nil, 0 })
+		}
+	}
+}
+
+// Freeze has a host stand still until Thaw, as seen from outside: nothing that is
+// sent there is read, nothing that is written there leaves, and then all of it does
+// at once. As with a process that is stopped, connections can be opened to it.
+func (n *Network) Freeze(ip string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, already := n.frozen[ip]; !already {
+		n.frozen[ip] = nil
+		n.wakeLocked()
+	}
+}
+
+// Thaw lets a host go on.
+func (n *Network) Thaw(ip string) {
+	n.mu.Lock()
+	held := n.frozen[ip]
+	delete(n.frozen, ip)
+	n.wakeLocked()
+	n.mu.Unlock()
+	for _, f := range held {
+		f()
+	}
+}
+
+// socketBuffer is how many datagrams wait for whoever reads them, as on a busy host;
+// more are lost.
+const socketBuffer = 1024
+
+// hold keeps a datagram for when a host goes on, if it stands still. The caller
+// holds mu.
+func (n *Network) hold(ip net.IP, then func()) (held bool) {
+	waiting, held := n.frozen[ip.String()]
+	if held && len(waiting) < socketBuffer {
+		n.frozen[ip.String()] = append(waiting, then)
+	}
+	return held
+}
+
 func (n *Network) setCut(a, b string, cut bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -131,13 +196,26 @@ func (n *Network) wakeLocked() {
 	n.changed = make(chan struct{})
 }
 
-// way returns the link, whether luck loses what is sent now, and a channel
-// that is closed when any link changes.
+// way returns the link, cut if one of the hosts stands still, whether luck loses
+// what is sent now, and a channel that is closed when any of that may change.
 func (n *Network) way(from, to net.IP) (l Link, lost bool, changed <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	l, lost = n.link(from, to)
+	l.Cut = l.Cut || n.still(from) || n.still(to)
+	return l, lost, n.changed
+}
+
+// link is the same for machines whose processes may stand still. The caller holds mu.
+func (n *Network) link(from, to net.IP) (l Link, lost bool) {
 	l = n.links[[2]string{from.String(), to.String()}]
-	return l, l.Loss > 0 && n.rand.Float64() < l.Loss, n.changed
+	return l, l.Loss > 0 && n.rand.Float64() < l.Loss
+}
+
+// still tells whether a host stands still. The caller holds mu.
+func (n *Network) still(ip net.IP) bool {
+	_, frozen := n.frozen[ip.String()]
+	return frozen
 }
 
 // A Host is one machine.
@@ -257,14 +335,18 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 // handshake waits for a packet there and one back.
 func (h *Host) handshake(ctx context.Context, to net.IP) error {
 	for {
-		there, lost, changed := h.net.way(h.ip, to)
-		back, lostBack, _ := h.net.way(to, h.ip)
+		h.net.mu.Lock()
+		there, lost := h.net.link(h.ip, to) // who is stopped does not answer a call himself
+		back, lostBack := h.net.link(to, h.ip)
+		var changed <-chan struct{} = h.net.changed
+		cut := there.Cut || back.Cut || h.net.still(h.ip)
+		h.net.mu.Unlock()
 		wait := there.Delay + back.Delay
 		if lost || lostBack {
 			wait += resendAfter
 		}
 		var arrived <-chan time.Time
-		if !there.Cut && !back.Cut {
+		if !cut {
 			arrived, changed = time.After(wait), nil
 		}
 		select {
