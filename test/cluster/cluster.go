@@ -47,9 +47,10 @@ type Cluster struct {
 	// HCL is configuration that all agents have.
 	HCL string
 
-	mu     sync.Mutex
-	agents []*Agent      // changed by Add under mu
-	lines  *bytes.Buffer // what the agents log; guarded by mu
+	mu       sync.Mutex
+	agents   []*Agent      // changed by Add under mu
+	lines    *bytes.Buffer // what the agents log; guarded by mu
+	expelled int           // nodes that were taken out of the catalog although their agents ran; guarded by mu
 }
 
 // New makes a cluster that will have so many servers. dir is for the data
@@ -64,27 +65,47 @@ func New(seed uint64, servers int, dir string) *Cluster {
 func (c *Cluster) Write(line []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, rest, ok := bytes.Cut(line, []byte(madeToLeave)); ok {
-		name, _, _ := bytes.Cut(rest, []byte(" "))
-		for _, a := range c.agents {
-			a.madeToLeave(string(name))
+	for text, took := range map[string]time.Duration{madeToLeave: 5 * time.Second, takenOut: 0} {
+		if _, rest, ok := bytes.Cut(line, []byte(text)); ok {
+			name, _, _ := bytes.Cut(bytes.TrimSpace(rest), []byte(" "))
+			for _, a := range c.agents {
+				if a.takenOut(string(name), took) && text == takenOut {
+					c.expelled++
+				}
+			}
 		}
 	}
 	return c.lines.Write(line)
 }
 
-// madeToLeave is what a leader logs when it takes a server for dead: the node and
-// its sessions are then taken out of the catalog.
-const madeToLeave = "a dead server is to leave: server="
+const (
+	// madeToLeave is what a leader logs when it takes a server for dead: the node
+	// and its sessions are then taken out of the catalog.
+	madeToLeave = "a dead server is to leave: server="
+	// takenOut is what it logs when it takes out a node that left. Gossip may be
+	// wrong about that: for who was cut off meanwhile, an agent that has left and is
+	// back may leave for ever.
+	takenOut = "member left, deregistering: member="
+)
 
-// madeToLeave notes that, if it is this agent.
-func (a *Agent) madeToLeave(name string) {
+// takenOut notes that the node is taken out, if it is this agent's, which takes so
+// long, and tells whether its agent runs.
+func (a *Agent) takenOut(name string, took time.Duration) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.name == name {
-		now := time.Now()
-		a.left = append(a.left, [2]time.Time{now, now.Add(5 * time.Second)})
+	if a.name != name {
+		return false
 	}
+	now := time.Now()
+	a.left = append(a.left, [2]time.Time{now, now.Add(took)})
+	return a.running != nil
+}
+
+// Expelled is how many nodes were taken out of the catalog although their agents ran.
+func (c *Cluster) Expelled() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.expelled
 }
 
 // Log is what the agents have logged, and what was noted with Note.
@@ -259,7 +280,7 @@ func (a *Agent) discover(context.Context, string) ([]string, error) {
 }
 
 // logLevel is what is kept of the logs.
-var logLevel = "WARN"
+var logLevel = "INFO"
 
 // config is the agent's, as it would be read from flags.
 func (a *Agent) config(dir string) (*config.Config, error) {

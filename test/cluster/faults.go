@@ -21,6 +21,9 @@ type Faults struct {
 	// Handover, when not nil, is called while a leader hands over that is far
 	// from the other servers.
 	Handover func(leader *Agent)
+	// Broken, when not nil, is called while the connections of an agent break again
+	// and again, until ctx ends.
+	Broken func(ctx context.Context, at *Agent)
 
 	nextIP   int
 	replaced bool // a server, or it is about to be
@@ -57,6 +60,8 @@ var allFaults = []fault{
 	{"slow transfer", (*Faults).slowTransfer},
 	{"replacement", (*Faults).replace},
 	{"stranger", (*Faults).behindTheBack},
+	{"reset", (*Faults).reset},
+	{"pause", (*Faults).pause},
 }
 
 // NewFaults chooses what will happen to a cluster: some of all kinds, so that
@@ -286,6 +291,47 @@ func (f *Faults) stall() {
 	a := f.server()
 	f.Note("the disk of %s stalls", a.Name())
 	a.disk.Stall()
+}
+
+// pause stops an agent for a while, as SIGSTOP does: it can be called, but answers,
+// hears and says nothing, nor does its disk. Then all of it goes on at once.
+func (f *Faults) pause() {
+	a, d := f.any(), time.Second+f.upTo(14*time.Second)
+	if a.Running() == nil || !f.claim(a) {
+		return
+	}
+	f.Note("%s stands still for %v", a.Name(), d)
+	f.Net.Freeze(a.IP())
+	a.disk.Stall()
+	f.background.Go(func() {
+		defer f.release(a)
+		time.Sleep(d)
+		f.Note("%s goes on", a.Name())
+		a.disk.Resume()
+		f.Net.Thaw(a.IP())
+	})
+}
+
+// reset breaks all connections between an agent and the others, several times in
+// half a second.
+func (f *Faults) reset() {
+	one := f.any()
+	f.Note("the connections of %s break", one.Name())
+	f.background.Go(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		if f.Broken != nil {
+			f.background.Go(func() { f.Broken(ctx, one) })
+		}
+		for range 4 {
+			time.Sleep(125 * time.Millisecond)
+			for _, a := range f.agents {
+				if a != one {
+					f.Net.Reset(one.IP(), a.IP())
+				}
+			}
+		}
+		cancel()
+	})
 }
 
 // move gives a machine another address while its agent is down.

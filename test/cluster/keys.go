@@ -24,6 +24,7 @@ type Client struct {
 	id      int
 	rand    *rand.Rand
 	history *History
+	folder  string // of its keys
 	writes  int
 	seen    map[string]pair // by key: what it read last
 }
@@ -35,7 +36,7 @@ type pair struct {
 
 // NewClient makes the client with a number.
 func NewClient(c *Cluster, id int, h *History) *Client {
-	return &Client{c: c, id: id, rand: rand.New(rand.NewPCG(c.seed, uint64(100+id))), history: h, seen: map[string]pair{}}
+	return &Client{c: c, id: id, rand: rand.New(rand.NewPCG(c.seed, uint64(100+id))), history: h, folder: "keys", seen: map[string]pair{}}
 }
 
 // Run works until ctx ends.
@@ -71,6 +72,8 @@ func (cl *Client) value() string {
 	return fmt.Sprintf("%d-%d", cl.id, cl.writes)
 }
 
+func (cl *Client) uri(key string) string { return "/v1/kv/" + cl.folder + "/" + key }
+
 // ask is Agent.Ask within a client's patience. It returns nil when the outcome
 // is unknown.
 func ask(ctx context.Context, at *Agent, method, uri, body string) *Answer {
@@ -86,19 +89,19 @@ func ask(ctx context.Context, at *Agent, method, uri, body string) *Answer {
 func (cl *Client) put(ctx context.Context, at *Agent, key string) {
 	v := cl.value()
 	end := cl.history.begin(cl.id, input{op: put, key: key, value: v})
-	r := ask(ctx, at, "PUT", "/v1/kv/keys/"+key, v)
+	r := ask(ctx, at, "PUT", cl.uri(key), v)
 	end(output{unknown: r == nil})
 }
 
 func (cl *Client) delete(ctx context.Context, at *Agent, key string) {
 	end := cl.history.begin(cl.id, input{op: del, key: key})
-	r := ask(ctx, at, "DELETE", "/v1/kv/keys/"+key, "")
+	r := ask(ctx, at, "DELETE", cl.uri(key), "")
 	end(output{unknown: r == nil})
 }
 
 func (cl *Client) get(ctx context.Context, at *Agent, key, mode string) {
 	end := cl.history.begin(cl.id, input{op: get, key: key})
-	r := ask(ctx, at, "GET", "/v1/kv/keys/"+key+mode, "")
+	r := ask(ctx, at, "GET", cl.uri(key)+mode, "")
 	var list []pair
 	if r == nil || r.Status == http.StatusOK && json.Unmarshal(r.Body, &list) != nil {
 		end(output{unknown: true})
@@ -123,7 +126,7 @@ func (cl *Client) cas(ctx context.Context, at *Agent, key string) {
 		in.value = cl.value()
 	}
 	end := cl.history.begin(cl.id, in)
-	r := ask(ctx, at, method, fmt.Sprintf("/v1/kv/keys/%s?cas=%d", key, p.ModifyIndex), in.value)
+	r := ask(ctx, at, method, fmt.Sprintf("%s?cas=%d", cl.uri(key), p.ModifyIndex), in.value)
 	if r == nil {
 		end(output{unknown: true})
 		return
@@ -140,8 +143,8 @@ func (cl *Client) txn(ctx context.Context, at *Agent, key string) {
 	}
 	in := input{op: cas, key: key, expect: string(p.Value), value: cl.value()}
 	body, err := json.Marshal([]any{
-		map[string]any{"KV": map[string]any{"Verb": "check-index", "Key": "keys/" + key, "Index": p.ModifyIndex}},
-		map[string]any{"KV": map[string]any{"Verb": "set", "Key": "keys/" + key, "Value": []byte(in.value)}},
+		map[string]any{"KV": map[string]any{"Verb": "check-index", "Key": cl.folder + "/" + key, "Index": p.ModifyIndex}},
+		map[string]any{"KV": map[string]any{"Verb": "set", "Key": cl.folder + "/" + key, "Value": []byte(in.value)}},
 	})
 	if err != nil {
 		panic(err) // of strings and numbers
