@@ -89,7 +89,7 @@ const (
 )
 
 // takenOut notes that the node is taken out, if it is this agent's, which takes so
-// long, and tells whether its agent runs.
+// long, and tells whether its agent runs and nobody had a reason.
 func (a *Agent) takenOut(name string, took time.Duration) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -97,11 +97,13 @@ func (a *Agent) takenOut(name string, took time.Duration) bool {
 		return false
 	}
 	now := time.Now()
+	reason := slices.ContainsFunc(a.left, func(t [2]time.Time) bool { return t[1].After(now) })
 	a.left = append(a.left, [2]time.Time{now, now.Add(took)})
-	return a.running != nil
+	return a.running != nil && !reason
 }
 
-// Expelled is how many nodes were taken out of the catalog although their agents ran.
+// Expelled is how many nodes were taken out of the catalog although their agents ran,
+// and were not taken for dead servers.
 func (c *Cluster) Expelled() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
