@@ -26,9 +26,9 @@ const (
 	// stays in the catalog. A server that has just started may lead before its
 	// gossip has found the others again, who look for it every 30 seconds.
 	forgetAfter = 2 * time.Minute
-	// lateFor is how long gossip may be behind an agent that has come back at
-	// another address: others take it in only when it has failed at the former
-	// one for 30 seconds.
+	// lateFor is how long gossip may be behind an agent that has come back. At
+	// another address others take it in only when it has failed at the former one
+	// for 30 seconds.
 	lateFor = time.Minute
 )
 
@@ -81,7 +81,7 @@ func (m *Members) Run(ctx context.Context) {
 	if err := m.pool.AnnounceLeader(self); err != nil {
 		m.logger.Warn("could not tell the members who leads", "error", err)
 	}
-	term := &memberTerm{Members: m, self: self, begin: time.Now(), seen: map[string]string{}, behind: map[string]time.Time{}}
+	term := &memberTerm{Members: m, self: self, begin: time.Now(), seen: map[string]string{}, behind: map[string]time.Time{}, out: map[string]bool{}}
 	next := time.NewTimer(reconcileEvery)
 	defer next.Stop()
 	for {
@@ -106,9 +106,11 @@ type memberTerm struct {
 	begin time.Time
 	// What the pool knew in this term: addresses by name in lower case.
 	seen map[string]string
-	// behind has the members that the pool knows at another address than the
-	// catalog, which has heard of it from the agent: since when.
+	// behind has the members of which the catalog knows more than the pool, since
+	// it has heard it from the agent: since when.
 	behind map[string]time.Time
+	// out has the members that left and were seen to be out of the catalog.
+	out map[string]bool
 }
 
 // reconcile is false when it is worth trying again soon.
@@ -149,17 +151,25 @@ func (m *memberTerm) reconcile(ctx context.Context) bool {
 			bring(n.Node, m.remove(ctx, n))
 		}
 	})
+	for i := range gone {
+		if gone[i].Status == gossip.StatusLeft && nodeNamed(m.store.Current(), gone[i].Name) == nil {
+			m.out[strings.ToLower(gone[i].Name)] = true
+		}
+	}
 	each(len(here), func(i int) { bring(here[i].Name, m.member(ctx, &here[i])) })
 	return !failed.Load()
 }
 
 // compare notes whether gossip and the catalog know a member at different
-// addresses. If gossip says what it has said before, the catalog is the one who
-// knows more.
+// addresses, or gossip has it as gone that is in the catalog again. If gossip says
+// what it has said before, the catalog is the one who knows more.
 func (m *memberTerm) compare(member *gossip.Member, same bool) {
 	name := strings.ToLower(member.Name)
+	if member.Status != gossip.StatusLeft {
+		delete(m.out, name)
+	}
 	node := nodeNamed(m.store.Current(), member.Name)
-	if node == nil || another(node, member) || node.Address == member.Addr || !same {
+	if node == nil || another(node, member) || node.Address == member.Addr && !m.out[name] || !same {
 		delete(m.behind, name)
 	} else if _, ok := m.behind[name]; !ok {
 		m.behind[name] = time.Now()
@@ -167,8 +177,9 @@ func (m *memberTerm) compare(member *gossip.Member, same bool) {
 }
 
 // late tells whether what gossip says of a member may be old news: its agent
-// has told the catalog of another address. If it is gone from the former one,
-// that says nothing of the agent, its services and its sessions.
+// has told the catalog of another address, or is there again after it had left. If
+// it is gone from the former one, or was before, that says nothing of the agent, its
+// services and its sessions.
 func (m *memberTerm) late(member *gossip.Member) bool {
 	since, ok := m.behind[strings.ToLower(member.Name)]
 	return ok && time.Since(since) < lateFor

@@ -315,6 +315,39 @@ func TestAgentWasBackElsewhere(t *testing.T) {
 	})
 }
 
+// TestAgentIsBack: an agent that has left and is back registers itself before gossip
+// has heard of it. That it left is no news then.
+func TestAgentIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newMemberBench(t)
+		b.start()
+		a := member("a", idA, "10.0.0.2")
+		b.hear(a)
+		b.expect("a", model.HealthPassing)
+		left := with(a, gossip.StatusLeft)
+		b.hear(left)
+		b.expect("a", "")
+		for _, back := range []bool{true, false} {
+			b.apply(t, model.CmdRegister, selfRegistration("a", idA, "10.0.0.2"))
+			b.hear(member("somebody", idB, "10.0.0.3")) // the members are looked at
+			time.Sleep(lateFor / 4)
+			b.hear(left)
+			if b.node("a") == nil {
+				t.Fatal("an agent that is back was taken out because it had left before")
+			}
+			if !back {
+				break
+			}
+			b.hear(a)
+			b.expect("a", model.HealthPassing)
+			b.hear(left) // now it is news
+			b.expect("a", "")
+		}
+		time.Sleep(lateFor + reconcileEvery) // gossip has never heard of it again
+		b.expect("a", "")
+	})
+}
+
 // TestAgentTellsMoreMeanwhile: whatever the agent registers between the look at
 // the catalog and the proposal stays.
 func TestAgentTellsMoreMeanwhile(t *testing.T) {
