@@ -28,6 +28,11 @@ type Registrar struct {
 	// want is what the agent must have, by service ID. A service whose last
 	// change has an unknown outcome is not there.
 	want map[string]service
+	// doubt has the services of which a change may still be under way: an agent that
+	// stands still has the request, and gets to it when it goes on, perhaps after one
+	// that was sent later. Whatever is answered to a request that is sent after that
+	// counts again.
+	doubt map[string]bool
 }
 
 // A service is what an agent has acknowledged last: that it has none, or one
@@ -36,7 +41,7 @@ type service struct{ definition, status string }
 
 // NewRegistrar makes one for an agent.
 func NewRegistrar(c *Cluster, at *Agent, id int) *Registrar {
-	r := &Registrar{at: at, rand: rand.New(rand.NewPCG(c.seed, uint64(300+id))), want: map[string]service{}}
+	r := &Registrar{at: at, rand: rand.New(rand.NewPCG(c.seed, uint64(300+id))), want: map[string]service{}, doubt: map[string]bool{}}
 	r.forget()
 	return r
 }
@@ -44,6 +49,7 @@ func NewRegistrar(c *Cluster, at *Agent, id int) *Registrar {
 // forget says that the agent has acknowledged nothing yet.
 func (r *Registrar) forget() {
 	r.machine = r.at.Machine()
+	clear(r.doubt)
 	for i := range services {
 		r.want[serviceID(i)] = service{}
 	}
@@ -78,11 +84,13 @@ func (r *Registrar) step(ctx context.Context) {
 		a := ask(ctx, r.at, "PUT", "/v1/agent/service/deregister/"+id, "")
 		// It may not have been there, which is an answer, too.
 		if a != nil && (a.Status == http.StatusOK || a.Status == http.StatusNotFound) {
-			r.want[id] = service{}
+			r.acknowledged(id, service{})
 		}
+		r.doubt[id] = r.doubt[id] || a == nil
 	case 1:
 		status := statuses[r.rand.IntN(len(statuses))]
 		a := ask(ctx, r.at, "PUT", "/v1/agent/check/update/service:"+id, fmt.Sprintf(`{"Status": %q}`, status))
+		r.doubt[id] = r.doubt[id] || a == nil
 		if a == nil || !known {
 			return
 		}
@@ -99,9 +107,18 @@ func (r *Registrar) step(ctx context.Context) {
 		a := ask(ctx, r.at, "PUT", "/v1/agent/service/register", fmt.Sprintf(
 			`{"Name": "web", "ID": %q, "Port": %d, "Tags": ["t%d"], "Check": {"TTL": "1h", "Status": "passing"}}`, id, 1000+r.made, r.made))
 		if a != nil && a.Status == http.StatusOK {
-			r.want[id] = service{fmt.Sprintf("%d/t%d", 1000+r.made, r.made), status}
+			r.acknowledged(id, service{fmt.Sprintf("%d/t%d", 1000+r.made, r.made), status})
 		}
+		r.doubt[id] = r.doubt[id] || a == nil
 	}
+}
+
+// acknowledged notes what a service is from now on.
+func (r *Registrar) acknowledged(id string, now service) {
+	if !r.doubt[id] {
+		r.want[id] = now
+	}
+	r.doubt[id] = false
 }
 
 type entry struct {
