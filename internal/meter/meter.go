@@ -68,7 +68,7 @@ type Meter struct {
 	late     []*lateSink
 	pushed   metrics.MetricSink // all of late; nil when there are none
 	filter   atomic.Pointer[Filter]
-	samples  map[string]*Metric // rows of the table that Timers measure
+	samples  map[string]*Metric // the samples of the table: Timers measure them
 
 	mu      sync.Mutex
 	timers  map[string][]*Timer // by name; guarded by mu
@@ -85,7 +85,7 @@ func Start(c Config) (*Meter, error) {
 		c.Logger = hclog.NewNullLogger()
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	m := &Meter{cfg: c, memory: metrics.NewInmemSink(interval, keep), samples: ownSamples(), timers: map[string][]*Timer{},
+	m := &Meter{cfg: c, memory: metrics.NewInmemSink(interval, keep), samples: samples(), timers: map[string][]*Timer{},
 		stop: stop, done: make(chan struct{})}
 	m.filter.Store(&c.Filter)
 	sinks := metrics.FanoutSink{numbers{m.memory}}
@@ -110,7 +110,7 @@ func Start(c Config) (*Meter, error) {
 	conf.HostName, conf.EnableHostname = c.Hostname, !c.DisableHostname
 	conf.AllowedPrefixes, conf.BlockedPrefixes, conf.FilterDefault = c.Filter.Allowed, c.Filter.Blocked, c.Filter.Default
 	conf.EnableRuntimeMetrics = false // the library would never stop, see watch
-	if m.metrics, err = metrics.NewGlobal(conf, sinks); err != nil {
+	if m.metrics, err = metrics.NewGlobal(conf, newSampler(m, sinks)); err != nil {
 		stop()
 		return nil, err
 	}

@@ -70,9 +70,7 @@ func TestPrometheusShowsAllFromTheStart(t *testing.T) {
 			case Counter:
 				m.Count(row.Name)
 			case Sample:
-				if m.Timer(row.Name) == nil {
-					metrics.AddSample(strings.Split(row.Name, "."), 1)
-				}
+				metrics.AddSample(strings.Split(row.Name, "."), 1)
 			}
 		}
 		after := families(t, m)
@@ -400,6 +398,71 @@ func TestTimer(t *testing.T) {
 			t.Errorf("later: %v", s)
 		}
 	})
+}
+
+// Samples of libraries are gathered as our own are, with and without labels; those
+// that nobody knows are not lost.
+func TestSamplesOfLibraries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := start(t, Config{DisableHostname: true, PrometheusRetention: time.Minute})
+		heartbeat := []string{"raft", "replication", "heartbeat"}
+		beat := func(peer string, v float32) {
+			metrics.AddSampleWithLabels(heartbeat, v, []Label{{Name: "peer_id", Value: peer}})
+		}
+		beat("a", 1)
+		beat("a", 3)
+		beat("b", 5)
+		metrics.AddSample([]string{"raft", "commitTime"}, 7)
+		metrics.AddSample([]string{"nobody", "knows"}, 9)
+		time.Sleep(interval)
+		s, err := m.Summary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, v := range s.Samples {
+			if !strings.HasPrefix(v.Name, "consul.runtime") {
+				got = append(got, fmt.Sprintf("%s %v %d %v", v.Name, v.DisplayLabels, v.Count, v.Sum))
+			}
+		}
+		slices.Sort(got)
+		want := []string{"consul.nobody.knows map[] 1 9", "consul.raft.commitTime map[] 1 7",
+			"consul.raft.replication.heartbeat map[peer_id:a] 2 4", "consul.raft.replication.heartbeat map[peer_id:b] 1 5"}
+		if !slices.Equal(got, want) {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+		peers := func() (list []string) {
+			for _, series := range families(t, m)["consul_raft_replication_heartbeat"].GetMetric() {
+				for _, l := range series.GetLabel() {
+					list = append(list, fmt.Sprintf("%s %d", l.GetValue(), series.GetSummary().GetSampleCount()))
+				}
+			}
+			return list
+		}
+		if got := peers(); !slices.Equal(got, []string{"a 2", "b 1"}) {
+			t.Errorf("Prometheus: %q", got)
+		}
+		time.Sleep(time.Minute)
+		beat("b", 1) // a is no peer any more
+		if got := peers(); !slices.Equal(got, []string{"b 2"}) {
+			t.Errorf("Prometheus later: %q", got)
+		}
+		if got := families(t, m)["consul_raft_commitTime"].GetMetric()[0].GetSummary().GetSampleCount(); got != 1 {
+			t.Errorf("%d values of what has no labels", got)
+		}
+	})
+}
+
+func BenchmarkSampleOfLibrary(b *testing.B) {
+	m, err := Start(Config{Prefix: "consul", DisableHostname: true, Filter: Filter{Default: true}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		metrics.AddSampleWithLabels([]string{"raft", "net", "rpcDecode"}, 1, []Label{{Name: "rpcType", Value: "AppendEntries"}})
+	}
 }
 
 func TestBuckets(t *testing.T) {

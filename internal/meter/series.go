@@ -21,6 +21,9 @@ type Timer struct {
 	key    []string // with the prefix
 	help   string
 	labels []Label
+	// passing: whoever the labels name comes and goes, and so Prometheus is shown
+	// the series for as long after its last value as is configured.
+	passing bool
 
 	mu        sync.Mutex
 	now, last window // guarded by mu
@@ -40,13 +43,17 @@ func (m *Meter) Timer(name string, labels ...Label) *Timer {
 	if m == nil {
 		return nil
 	}
+	return m.newTimer(name, labels, false)
+}
+
+func (m *Meter) newTimer(name string, labels []Label, passing bool) *Timer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	row := m.samples[name]
 	if row == nil {
 		return nil // a test compares the names in the code with the table
 	}
-	t := &Timer{meter: m, key: row.path(&m.cfg), help: row.Help, labels: labels}
+	t := &Timer{meter: m, key: row.path(&m.cfg), help: row.Help, labels: labels, passing: passing}
 	m.timers[name] = append(m.timers[name], t)
 	return t
 }
@@ -194,10 +201,7 @@ func (m *Meter) Collect(out chan<- prometheus.Metric) {
 		}
 		plain := false
 		for _, t := range m.timers[name] {
-			t.mu.Lock()
-			unused := t.count == 0
-			t.mu.Unlock()
-			if unused && len(t.labels) > 0 {
+			if len(t.labels) > 0 && !t.shown(now) {
 				continue
 			}
 			plain = plain || len(t.labels) == 0
@@ -207,6 +211,14 @@ func (m *Meter) Collect(out chan<- prometheus.Metric) {
 			out <- newSummary(row.path(&m.cfg), row.Help, nil, 0, 0, func(float64) float64 { return math.NaN() })
 		}
 	}
+}
+
+// shown tells whether there is anything to show of a series with labels.
+func (t *Timer) shown(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	age := time.Duration(now.UnixNano()/int64(interval)-t.now.number) * interval
+	return t.count > 0 && (!t.passing || age <= t.meter.cfg.PrometheusRetention)
 }
 
 // addSamples adds what the timers measured in the interval of a summary.

@@ -133,15 +133,15 @@ func runtimeTable() []Metric {
 	}
 }
 
-// ownSamples are the samples that Timers measure, not the libraries.
-func ownSamples() map[string]*Metric {
-	own := map[string]*Metric{}
-	for _, row := range slices.Concat(agentTable(), catalogTable(), rpcTable(), leaderTable(), stateTable()) {
+// samples are those of the table, by name.
+func samples() map[string]*Metric {
+	list := map[string]*Metric{}
+	for _, row := range Table() {
 		if row.Kind == Sample {
-			own[row.Name] = &row
+			list[row.Name] = &row
 		}
 	}
-	return own
+	return list
 }
 
 // path is the name of a metric in the parts that go-metrics makes of it.
