@@ -89,7 +89,7 @@ type Agent struct {
 	// left is closed when somebody asked the agent to leave over the API.
 	left     chan struct{}
 	leftOnce sync.Once
-	failed   atomic.Bool // it is closed because the agent cannot go on
+	failed   atomic.Bool // left is closed because the agent cannot go on
 
 	running sync.WaitGroup // goroutines of this room
 	stops   []func()       // in the order of starting
@@ -167,9 +167,12 @@ func (a *Agent) NodeID() string { return a.id }
 // that the configuration names; at once if it names none.
 func (a *Agent) Joined() <-chan struct{} { return a.joined }
 
-// Left is closed when somebody has had the agent leave over the API: it is to
-// be closed.
+// Left is closed when the agent is to be closed: somebody has had it leave over the
+// API, or it cannot go on.
 func (a *Agent) Left() <-chan struct{} { return a.left }
+
+// Failed tells, once Left is closed, whether the agent cannot go on. The log says why.
+func (a *Agent) Failed() bool { return a.failed.Load() }
 
 // Close stops everything in reverse order. It does not leave the cluster.
 func (a *Agent) Close() {

@@ -112,6 +112,9 @@ func (a *agent) serve(c *command.Call, cfg *config.Config, running *boot.Agent, 
 			manager.tell(daemon.SdNotifyWatchdog)
 		case <-running.Left():
 			manager.tell(daemon.SdNotifyStopping)
+			if running.Failed() {
+				return command.ExitError
+			}
 			return 0
 		case s := <-signals:
 			switch s {
