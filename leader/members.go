@@ -109,7 +109,7 @@ type memberTerm struct {
 	// behind has the members of which the catalog knows more than the pool, since
 	// it has heard it from the agent: since when.
 	behind map[string]time.Time
-	// out has the members that left and were seen to be out of the catalog.
+	// out has the members that left and were taken out of the catalog.
 	out map[string]bool
 }
 
@@ -143,16 +143,19 @@ func (m *memberTerm) reconcile(ctx context.Context) bool {
 		}
 	}
 	// Who is gone comes first: one that is alive may have his ID.
+	out := make([]bool, len(gone))
 	each(len(gone)+len(forgotten), func(i int) {
 		if i < len(gone) {
-			bring(gone[i].Name, m.member(ctx, &gone[i]))
+			err := m.member(ctx, &gone[i])
+			bring(gone[i].Name, err)
+			out[i] = err == nil && gone[i].Status == gossip.StatusLeft
 		} else {
 			n := forgotten[i-len(gone)]
 			bring(n.Node, m.remove(ctx, n))
 		}
 	})
 	for i := range gone {
-		if gone[i].Status == gossip.StatusLeft && nodeNamed(m.store.Current(), gone[i].Name) == nil {
+		if out[i] {
 			m.out[strings.ToLower(gone[i].Name)] = true
 		}
 	}

@@ -97,9 +97,11 @@ func (a *Agent) takenOut(name string, took time.Duration) bool {
 		return false
 	}
 	now := time.Now()
-	reason := slices.ContainsFunc(a.left, func(t [2]time.Time) bool { return t[1].After(now) })
+	if took > 0 {
+		a.dead = now
+	}
 	a.left = append(a.left, [2]time.Time{now, now.Add(took)})
-	return a.running != nil && !reason
+	return a.running != nil && now.Sub(a.dead) > time.Minute
 }
 
 // Expelled is how many nodes were taken out of the catalog although their agents ran,
@@ -141,6 +143,7 @@ type Agent struct {
 	dir     string         // its data directory
 	machine int            // counts those that were replaced
 	left    [][2]time.Time // when it began to leave the cluster, and when it was gone
+	dead    time.Time      // when a leader took it for dead
 }
 
 // LeftBetween tells whether the node was leaving the cluster between two times: its
