@@ -37,6 +37,7 @@ type resident struct {
 	*member // nil: it does not run
 	config  Config
 	since   time.Time // it runs or does not since
+	joined  bool      // it runs, and has reached somebody since then
 	left    bool      // it does not, and told the others
 	hidden  bool      // not all others may have known it when it ended
 	never   bool      // it does not come back
@@ -188,16 +189,19 @@ func (w *week) start(r *resident) {
 	w.join(r)
 }
 
-// join is what agents do: they try until one answers, and again when they have
-// lost all. It tries some times; heal goes on.
+// join is what agents do with the addresses that they are told: they ask all of
+// them, and when none answers, all again; heal does that here. One of them would
+// not be enough: two that were alone could find each other, and nobody else.
 func (w *week) join(r *resident) {
-	for range 20 {
-		if to := w.one(true); to != r {
-			if n, _ := r.Join([]string{to.config.BindAddr}, true); n > 0 {
-				return
-			}
+	var others []string
+	for _, other := range w.all {
+		if other.member != nil && other != r {
+			others = append(others, other.config.BindAddr)
 		}
 	}
+	w.rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+	n, _ := r.Join(others, true)
+	r.joined = n > 0
 }
 
 // trouble says that r may be taken for failed for so long, and take others for it.
@@ -321,7 +325,7 @@ func (w *week) heal() {
 	w.mu.Unlock()
 	clear(w.lost)
 	for _, r := range w.all {
-		if r.member != nil && !r.othersAlive() {
+		if r.member != nil && (!r.joined || !r.othersAlive()) {
 			w.join(r)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 
 var (
 	scale    = flag.Int("scale", 20, "how many client agents TestScale starts")
+	rest     = flag.Duration("rest", 2*time.Minute, "how long TestScale lets them be before it takes some away; 0: not at all")
 	profiles = flag.String("profiles", "", "a directory for what TestScale's agents log, and for a heap profile every ten virtual seconds")
 )
 
@@ -65,9 +66,11 @@ func TestScale(t *testing.T) {
 		starting.Wait()
 		p.end("joined and in the catalog", func() (int, int) { return p.passing(), *scale * perAgent })
 
-		p.begin()
-		time.Sleep(2 * time.Minute)
-		p.end("two minutes of rest", func() (int, int) { return 0, 0 })
+		if *rest > 0 {
+			p.begin()
+			time.Sleep(*rest)
+			p.end("rest", func() (int, int) { return 0, 0 })
+		}
 
 		p.begin()
 		gone := *scale * 3 / 10
