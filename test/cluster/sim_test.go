@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,11 +49,52 @@ func TestSim(t *testing.T) {
 			}()
 			hung := time.AfterFunc(realTime, func() { panic(fmt.Sprintf("seed %d has not ended after %v", n, realTime)) })
 			defer hung.Stop()
-			synctest.Test(t, func(t *testing.T) { s.t = t; s.run(dir) })
+			bubble(t, func(t *testing.T) { s.t = t; s.run(dir) })
 		})
 		p.seed(n, ok)
 	}
 	p.end(t)
+}
+
+// bubble is synctest.Test, but for a leak that is not ours: in raft 1.8.0, handing
+// over to a server for which an earlier attempt still waits never ends when
+// leadership is lost meanwhile (leadershipTransfer sends on triggerDeferErrorCh,
+// which nobody reads any more). All else that is left behind is a failure.
+func bubble(t *testing.T, run func(t *testing.T)) {
+	t.Helper()
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		stacks := make([]byte, 16<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		if !onlyTransfers(fmt.Sprint(p), string(stacks)) {
+			panic(p)
+		}
+		t.Log("raft has left a goroutine behind that hands over leadership")
+	}()
+	synctest.Test(t, run)
+}
+
+// onlyTransfers tells whether a panic is about goroutines that were left in a
+// bubble, and whether all of those are in raft's transfer of leadership.
+func onlyTransfers(panicked, stacks string) bool {
+	if !strings.HasPrefix(panicked, "deadlock: main bubble goroutine has exited") {
+		return false
+	}
+	left := 0
+	for _, g := range strings.Split(stacks, "\n\n") {
+		head, _, _ := strings.Cut(g, "\n")
+		if !strings.Contains(head, "synctest bubble") {
+			continue
+		}
+		left++
+		if !strings.Contains(g, "raft.(*Raft).leadershipTransfer(") && !strings.Contains(g, "raft.(*Raft).leaderLoop.func2(") {
+			return false
+		}
+	}
+	return left > 0
 }
 
 const (
