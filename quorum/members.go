@@ -2,6 +2,7 @@ package quorum
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -141,7 +142,7 @@ func (q *Quorum) change(f func() (raft.IndexFuture, error)) error {
 
 // TransferLeadership hands over to the server with the given ID, or to the one
 // that is furthest along when id is empty, and returns when this server no
-// longer leads. Writes are refused meanwhile, with model.ErrNotLeader. When it
+// longer leads. What has failed is not tried again in the same term. Writes are refused meanwhile, with model.ErrNotLeader. When it
 // fails this server goes on to lead; if the other may still have got the
 // message, reads cost a round trip each until the next election.
 func (q *Quorum) TransferLeadership(id string) error {
@@ -160,6 +161,10 @@ func (q *Quorum) TransferLeadership(id string) error {
 			return model.Errorf(model.BadRequest, "server %q is not another voter", id)
 		}
 	}
+	if !q.attempts.may(q.raft.CurrentTerm(), id) {
+		return model.Errorf(model.Internal, "transfer leadership: an earlier attempt has failed in this term, and may still wait for "+
+			"a server that does not follow: name another server, or try again after the next election")
+	}
 	term := q.lease.suspend()
 	err := q.await(func() error {
 		if id == "" {
@@ -168,8 +173,42 @@ func (q *Quorum) TransferLeadership(id string) error {
 		return outcomeOf(q.raft.LeadershipTransferToServer(raft.ServerID(id), address).Error())
 	})
 	if err != nil {
+		q.attempts.failed(q.raft.CurrentTerm(), id)
 		q.lease.keep(term)
 		return fmt.Errorf("transfer leadership: %w", err)
 	}
 	return nil
+}
+
+// attempts are the transfers of leadership that failed in a term. In raft 1.8.0 one
+// to a server that does not follow leaves a message that is not taken. The next one
+// to the same server would wait for room for its own, for ever if the term ends: a
+// goroutine that stays, and worse, a mark of a transfer under way, because of which
+// this server would refuse all writes whenever it led again.
+type attempts struct {
+	mu   sync.Mutex
+	term uint64
+	to   map[string]bool // IDs of servers; "" is any
+}
+
+// may tells whether to try in a term; id is as for TransferLeadership.
+func (a *attempts) may(term uint64, id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.term != term {
+		return true
+	}
+	if id == "" {
+		return len(a.to) == 0
+	}
+	return !a.to[id] && !a.to[""]
+}
+
+func (a *attempts) failed(term uint64, id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.term != term {
+		a.term, a.to = term, map[string]bool{}
+	}
+	a.to[id] = true
 }

@@ -105,6 +105,39 @@ func TestTransferComesInLate(t *testing.T) {
 	})
 }
 
+// A transfer that fails twice in a term must not keep this server from taking writes
+// when it leads again.
+func TestTransferFailsTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		defer c.close()
+		first := c.leader()
+		slow, second := c.others(first)[0], c.others(first)[1]
+		c.net.Isolate(slow.ip)
+		proposeAll(t, first.Quorum, "x") // which the slow one does not have
+		for range 3 {
+			if err := first.TransferLeadership(slow.cfg.ID); err == nil {
+				t.Fatal("handed over to a server that can't be reached")
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if err := first.TransferLeadership(second.cfg.ID); err != nil {
+			t.Fatal(err) // another one can have it
+		}
+		if c.leader(first) != second {
+			t.Fatal("another leads")
+		}
+		if err := second.TransferLeadership(first.cfg.ID); err != nil {
+			t.Fatal(err)
+		}
+		if c.leader(second) != first {
+			t.Fatal("another leads")
+		}
+		proposeAll(t, first.Quorum, "y")
+		c.net.Rejoin(slow.ip)
+	})
+}
+
 func TestMembersChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1, nil)

@@ -150,6 +150,7 @@ type Quorum struct {
 	gate gate
 
 	changing chan struct{} // holds a value while the members are changed
+	attempts attempts      // transfers of leadership that failed
 
 	done     chan struct{}  // closed by Close
 	wg       sync.WaitGroup // goroutines of this room
