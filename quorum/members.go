@@ -142,9 +142,10 @@ func (q *Quorum) change(f func() (raft.IndexFuture, error)) error {
 
 // TransferLeadership hands over to the server with the given ID, or to the one
 // that is furthest along when id is empty, and returns when this server no
-// longer leads. What has failed is not tried again in the same term. Writes are refused meanwhile, with model.ErrNotLeader. When it
+// longer leads. Writes are refused meanwhile, with model.ErrNotLeader. When it
 // fails this server goes on to lead; if the other may still have got the
-// message, reads cost a round trip each until the next election.
+// message, reads cost a round trip each until the next election. What has failed
+// is not tried again in the same term.
 func (q *Quorum) TransferLeadership(id string) error {
 	if err := q.leads(); err != nil {
 		return err
@@ -161,9 +162,8 @@ func (q *Quorum) TransferLeadership(id string) error {
 			return model.Errorf(model.BadRequest, "server %q is not another voter", id)
 		}
 	}
-	if !q.attempts.may(q.raft.CurrentTerm(), id) {
-		return model.Errorf(model.Internal, "transfer leadership: an earlier attempt has failed in this term, and may still wait for "+
-			"a server that does not follow: name another server, or try again after the next election")
+	if err := q.attempts.may(q.raft.CurrentTerm(), id); err != nil {
+		return err
 	}
 	term := q.lease.suspend()
 	err := q.await(func() error {
@@ -191,17 +191,20 @@ type attempts struct {
 	to   map[string]bool // IDs of servers; "" is any
 }
 
-// may tells whether to try in a term; id is as for TransferLeadership.
-func (a *attempts) may(term uint64, id string) bool {
+// may returns why not to try in a term, or nil; id is as for TransferLeadership.
+// Raft does not say whom it chose when it could choose.
+func (a *attempts) may(term uint64, id string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.term != term {
-		return true
+	advice := "try again after the next election"
+	switch {
+	case a.term != term, len(a.to) == 0, id != "" && !a.to[id] && !a.to[""]:
+		return nil
+	case !a.to[""]:
+		advice = "name another server, or " + advice
 	}
-	if id == "" {
-		return len(a.to) == 0
-	}
-	return !a.to[id] && !a.to[""]
+	return model.Errorf(model.Internal, "transfer leadership: an earlier attempt has failed in this term, "+
+		"and may still wait for a server that does not follow: %s", advice)
 }
 
 func (a *attempts) failed(term uint64, id string) {

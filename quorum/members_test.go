@@ -3,6 +3,7 @@ package quorum
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,6 +137,31 @@ func TestTransferFailsTwice(t *testing.T) {
 		proposeAll(t, first.Quorum, "y")
 		c.net.Rejoin(slow.ip)
 	})
+}
+
+// Who may not try again is told what helps.
+func TestTransferAdvice(t *testing.T) {
+	for _, test := range []struct {
+		failed, next, want string // want "": it may
+	}{
+		{"a", "b", ""},
+		{"a", "a", "name another server, or try again after the next election"},
+		{"a", "", "name another server, or try again after the next election"},
+		{"", "a", ": try again after the next election"},
+		{"", "", ": try again after the next election"},
+	} {
+		var a attempts
+		if err := a.may(1, test.failed); err != nil {
+			t.Error("the first attempt:", err)
+		}
+		a.failed(1, test.failed)
+		if err := a.may(1, test.next); (err == nil) != (test.want == "") || err != nil && !strings.HasSuffix(err.Error(), test.want) {
+			t.Errorf("%q after %q: %v", test.next, test.failed, err)
+		}
+		if err := a.may(2, test.next); err != nil {
+			t.Errorf("%q in the next term: %v", test.next, err)
+		}
+	}
 }
 
 func TestMembersChange(t *testing.T) {
