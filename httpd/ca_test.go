@@ -99,7 +99,7 @@ func TestSignAgent(t *testing.T) {
 	if uri := cert.URIs[0].String(); uri != "spiffe://cluster.consul/agent/client/dc/dc1/id/n1" || got.TrustDomain != "cluster.consul" {
 		t.Errorf("it is called %s in %s", uri, got.TrustDomain)
 	}
-	if life := cert.NotAfter.Sub(cert.NotBefore).Round(time.Hour); life != 2*time.Hour {
+	if life := time.Until(cert.NotAfter).Round(time.Hour); life != 2*time.Hour {
 		t.Errorf("it lives %s", life)
 	}
 	if w := sign("x"); w.Code != http.StatusBadRequest {
