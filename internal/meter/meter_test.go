@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,8 +159,9 @@ func TestFilter(t *testing.T) {
 // A gauge without a value is NaN for Prometheus, and not there for the others.
 func TestNoValue(t *testing.T) {
 	m := start(t, Config{PrometheusRetention: time.Hour})
-	value := math.NaN()
-	m.Watch("autopilot.healthy", func() float64 { return value })
+	var value atomic.Value // the meter looks whenever it likes
+	value.Store(math.NaN())
+	m.Watch("autopilot.healthy", func() float64 { return value.Load().(float64) })
 	look := func() (text string, gauge float64) {
 		s, err := m.Summary()
 		if err != nil {
@@ -184,7 +186,7 @@ func TestNoValue(t *testing.T) {
 	if text, gauge := look(); strings.Contains(text, "autopilot") || !math.IsNaN(gauge) {
 		t.Errorf("%v in %s", gauge, text)
 	}
-	value = 1
+	value.Store(1.0)
 	if text, gauge := look(); !strings.Contains(text, "consul.autopilot.healthy") || gauge != 1 {
 		t.Errorf("%v in %s", gauge, text)
 	}
