@@ -14,6 +14,8 @@ import (
 	files "github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/metadb"
 	"go.etcd.io/bbolt"
+
+	"muster/internal/durable"
 )
 
 // Storage is what a server must not forget: what was written has to outlive a
@@ -113,7 +115,8 @@ func claim(dir string) error {
 				"start with an empty data directory and restore it", dir)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, owner), []byte("The data of Raft here was written by muster.\n"), 0o600); err != nil {
+	// What comes after it must not outlive it: it would be taken for somebody else's.
+	if err := durable.WriteFile(filepath.Join(dir, owner), []byte("The data of Raft here was written by muster.\n")); err != nil {
 		return fmt.Errorf("claim raft folder: %w", err)
 	}
 	return nil
