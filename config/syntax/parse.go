@@ -22,7 +22,7 @@ const (
 // float64 and, from HCL, Blocks.
 type Tree = map[string]any
 
-// Blocks are HCL Blocks of one name: a list where a list is expected, and one
+// Blocks are HCL blocks of one name: a list where a list is expected, and one
 // value where one is.
 type Blocks []map[string]any
 

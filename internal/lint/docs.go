@@ -40,18 +40,25 @@ var (
 	notSlugRE = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
-// Links checks that what the Markdown files link to in the project exists,
-// files and headings. Links to elsewhere are not followed.
-func (h *House) Links() ([]string, error) {
-	var bad []string
-	err := h.files(func(rel string) error {
+// documents calls f with each Markdown file of the project.
+func (h *House) documents(f func(rel, text string)) error {
+	return h.files(func(rel string) error {
 		if path.Ext(rel) != ".md" {
 			return nil
 		}
 		text, err := h.read(rel)
-		if err != nil {
-			return err
+		if err == nil {
+			f(rel, text)
 		}
+		return err
+	})
+}
+
+// Links checks that what the Markdown files link to in the project exists,
+// files and headings. Links to elsewhere are not followed.
+func (h *House) Links() ([]string, error) {
+	var bad []string
+	err := h.documents(func(rel, text string) {
 		prose := codeRE.ReplaceAllString(fenceRE.ReplaceAllString(text, ""), "")
 		for _, m := range linkRE.FindAllStringSubmatch(prose, -1) {
 			u, err := url.Parse(m[1])
@@ -62,7 +69,6 @@ func (h *House) Links() ([]string, error) {
 				bad = append(bad, fmt.Sprintf("%s: the link %s leads nowhere", rel, m[1]))
 			}
 		}
-		return nil
 	})
 	return bad, err
 }
@@ -74,14 +80,7 @@ var ruleRE = regexp.MustCompile(`^\|[\s:|-]*-[\s:|-]*\|$`)
 // it has. A row with an empty line above it is shown as text.
 func (h *House) Tables() ([]string, error) {
 	var bad []string
-	err := h.files(func(rel string) error {
-		if path.Ext(rel) != ".md" {
-			return nil
-		}
-		text, err := h.read(rel)
-		if err != nil {
-			return err
-		}
+	err := h.documents(func(rel, text string) {
 		blank := func(code string) string { return strings.Repeat("\n", strings.Count(code, "\n")) }
 		lines := strings.Split(fenceRE.ReplaceAllStringFunc(text, blank), "\n")
 		cells := 0 // of the table that we are in; 0: none
@@ -98,7 +97,6 @@ func (h *House) Tables() ([]string, error) {
 				bad = append(bad, fmt.Sprintf("%s:%d: %d cells, the table has %d", rel, i+1, n-1, cells-1))
 			}
 		}
-		return nil
 	})
 	return bad, err
 }

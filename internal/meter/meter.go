@@ -133,16 +133,11 @@ func (m *Meter) openPrometheus(c *Config) (metrics.MetricSink, error) {
 	}
 	for _, row := range rows {
 		name := row.path(c)
-		if m.samples[row.Name] != nil {
-			continue // see Collect
-		}
-		switch row.Kind {
+		switch row.Kind { // samples: see Collect
 		case Gauge:
 			opts.GaugeDefinitions = append(opts.GaugeDefinitions, gmprom.GaugeDefinition{Name: name, Help: row.Help})
 		case Counter:
 			opts.CounterDefinitions = append(opts.CounterDefinitions, gmprom.CounterDefinition{Name: name, Help: row.Help})
-		case Sample:
-			opts.SummaryDefinitions = append(opts.SummaryDefinitions, gmprom.SummaryDefinition{Name: name, Help: row.Help})
 		}
 	}
 	sink, err := gmprom.NewPrometheusSinkFrom(opts)
