@@ -62,11 +62,8 @@ func (a *Agent) tryForm(ctx context.Context) (state string, err error) {
 		return "waiting to be taken in", nil
 	}
 	var servers []quorum.Server
-	for _, m := range a.lan.Members() {
-		s, ok := m.Server()
-		if !ok || m.Status != gossip.StatusAlive || m.Datacenter() != a.cfg.Datacenter {
-			continue
-		}
+	for _, m := range a.serversHere() {
+		s, _ := m.Server()
 		if s.Bootstrap {
 			return "waiting to be taken in by " + m.Name, nil
 		}
@@ -109,8 +106,8 @@ func (a *Agent) tryBootstrap(ctx context.Context) (state string, err error) {
 	default:
 		return "looking for one to join before beginning one", nil
 	}
-	for _, m := range a.lan.Members() {
-		if _, ok := m.Server(); !ok || m.ID() == a.id || m.Status != gossip.StatusAlive || m.Datacenter() != a.cfg.Datacenter {
+	for _, m := range a.serversHere() {
+		if m.ID() == a.id {
 			continue
 		}
 		peers, err := a.peersOf(ctx, m.ServerAddr())
@@ -125,6 +122,14 @@ func (a *Agent) tryBootstrap(ctx context.Context) (state string, err error) {
 		return "", err
 	}
 	return "beginning with this server alone", nil
+}
+
+// serversHere are the servers of this datacenter that are alive, this one too.
+func (a *Agent) serversHere() []gossip.Member {
+	return slices.DeleteFunc(a.lan.Members(), func(m gossip.Member) bool {
+		_, ok := m.Server()
+		return !ok || m.Status != gossip.StatusAlive || m.Datacenter() != a.cfg.Datacenter
+	})
 }
 
 // peersOf asks another server how many servers its cluster has.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"muster/internal/authority"
+	"muster/internal/authority/keypair"
 	"muster/model"
 )
 
@@ -89,7 +90,7 @@ func TestSignAgent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	by, err := authority.ParseCertificate(root.Cert)
+	by, err := keypair.ParseCertificate(root.Cert)
 	if err != nil {
 		t.Fatal(err)
 	}

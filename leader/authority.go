@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"muster/internal/authority"
+	"muster/internal/authority/keypair"
 	"muster/model"
 	"muster/state"
 )
@@ -79,7 +80,7 @@ func (a *Authority) command(now time.Time) (*model.CACommand, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := authority.ParseCertificate(root.Cert)
+	cert, err := keypair.ParseCertificate(root.Cert)
 	if err != nil {
 		return nil, err
 	}

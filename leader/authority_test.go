@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"muster/internal/authority"
+	"muster/internal/authority/keypair"
 	"muster/model"
 )
 
@@ -27,7 +28,7 @@ func TestAuthorityBegins(t *testing.T) {
 		if config.TrustDomain() != "cluster.consul" || config.Config["LeafCertTTL"] != "48h" || config.Config["IntermediateCertTTL"] != "8760h" {
 			t.Errorf("configured %+v", config)
 		}
-		cert, err := authority.ParseCertificate(root.RootCert)
+		cert, err := keypair.ParseCertificate(root.RootCert)
 		if err != nil || root.ID != authority.Fingerprint(cert) || root.SigningKeyID != authority.KeyID(cert) || !root.NotAfter.Equal(cert.NotAfter) {
 			t.Errorf("root %+v of %v, %v", root, cert, err)
 		}

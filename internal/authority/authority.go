@@ -177,7 +177,7 @@ func earlier(a, b time.Time) time.Time {
 
 // parse reads a root, which may come from anywhere.
 func (r Root) parse() (*x509.Certificate, crypto.Signer, error) {
-	cert, err := ParseCertificate(r.Cert)
+	cert, err := keypair.ParseCertificate(r.Cert)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -190,9 +190,6 @@ func (r Root) parse() (*x509.Certificate, crypto.Signer, error) {
 	}
 	return cert, signer, nil
 }
-
-// ParseCertificate reads the first certificate of a text in PEM.
-func ParseCertificate(text string) (*x509.Certificate, error) { return keypair.ParseCertificate(text) }
 
 // Fingerprint is the SHA-1 of a certificate: what roots are told apart by.
 func Fingerprint(cert *x509.Certificate) string {

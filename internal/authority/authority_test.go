@@ -36,7 +36,7 @@ func request(t *testing.T, dns ...string) *Request {
 
 func parse(t *testing.T, text string) *x509.Certificate {
 	t.Helper()
-	c, err := ParseCertificate(text)
+	c, err := keypair.ParseCertificate(text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -374,12 +373,11 @@ func (f *Faults) replace() {
 func (f *Faults) voters(a *Agent) int {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	r, err := a.Ask(ctx, "GET", "/v1/operator/autopilot/health", "")
 	var health struct {
 		Healthy bool
 		Servers []struct{ Voter bool }
 	}
-	if err != nil || r.Status != 200 || json.Unmarshal(r.Body, &health) != nil || !health.Healthy {
+	if read(ctx, a, "/v1/operator/autopilot/health", &health) != nil || !health.Healthy {
 		return 0
 	}
 	n := 0
