@@ -100,6 +100,12 @@ test.each(places)('everybody can use it, wherever: %s', async (_, path, act) => 
   }
 })
 
+test('who wants no motion gets none: a change of scheme is whole at once', async () => {
+  const page = await open('dc1/services', { reducedMotion: 'reduce' })
+  await page.getByRole('list', { name: 'Services' }).getByRole('listitem').first().waitFor()
+  expect(await page.evaluate(() => [...new Set([...document.querySelectorAll('*')].map((el) => getComputedStyle(el).transitionDuration))])).toEqual(['0s'])
+})
+
 test.each(['events', 'sessions', 'overview'])('on a phone the present place is seen among the others: %s', async (place) => {
   const page = await open(`dc1/${place}`, { viewport: { width: 360, height: 740 } })
   const link = page.locator('nav a[aria-current]')
