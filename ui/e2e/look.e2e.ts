@@ -100,6 +100,18 @@ test.each(places)('everybody can use it, wherever: %s', async (_, path, act) => 
   }
 })
 
+test('everybody can read what is greyed while the agent does not answer', async () => {
+  const page = await open(`dc1/services/${long}`, { reducedMotion: 'reduce' })
+  await page.getByText('Critical').first().waitFor()
+  await page.route('**/v1/**', (route) => route.abort())
+  await page.locator('main.stale').waitFor()
+  await page.evaluate(axe)
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
+    expect(await barriers(page, ['color-contrast']), colorScheme).toEqual([])
+  }
+})
+
 test('who wants no motion gets none: a change of scheme is whole at once', async () => {
   const page = await open('dc1/services', { reducedMotion: 'reduce' })
   await page.getByRole('list', { name: 'Services' }).getByRole('listitem').first().waitFor()

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { addressOf, Client, keyPath } from './client.ts'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { addressOf, Client, keyPath, patience } from './client.ts'
 import { ApiError, missingRule, troubleOf } from './errors.ts'
 import { parseLossless } from './json.ts'
 
@@ -82,4 +82,16 @@ test('what the page itself gave up is no trouble of the agent', async () => {
   })
   await expect(client.get('/v1/x', { signal: stop.signal })).rejects.toMatchObject({ name: 'AbortError' })
   expect(outcomes).toEqual([])
+})
+
+test('a page that was asleep while it waited has waited a part of the time', () => {
+  const due: (() => void)[] = []
+  vi.stubGlobal('setTimeout', (run: () => void) => due.push(run))
+  onTestFinished(() => void vi.unstubAllGlobals())
+  const signal = patience(4_000)
+  due.shift()?.() // however late
+  expect(signal.aborted).toBe(false)
+  for (let i = 0; i < 3; i++) due.shift()?.()
+  expect(signal.reason).toMatchObject({ name: 'TimeoutError', message: 'no answer within 4 s' })
+  expect(due).toEqual([])
 })

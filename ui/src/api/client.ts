@@ -9,7 +9,7 @@ export interface AskOptions {
   signal?: AbortSignal
   /** Keep integers that do not fit into a number, as texts. */
   lossless?: boolean
-  /** Give up after so many milliseconds; 30 s by default. */
+  /** Give up after so many milliseconds in which the page could run; 30 s by default. */
   timeout?: number
   /** A 404 is an answer: null. */
   orNothing?: boolean
@@ -57,7 +57,7 @@ export class Client {
     const headers: Record<string, string> = {}
     const token = this.options.token()
     if (token) headers['X-Consul-Token'] = token
-    const timeout = AbortSignal.timeout(options.timeout ?? 30_000)
+    const timeout = patience(options.timeout ?? 30_000)
     const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout
     const request = this.options.fetch ?? fetch
     let response: Response
@@ -91,6 +91,21 @@ export class Client {
     this.options.onOutcome?.(error)
     return error
   }
+}
+
+/**
+ * A signal after so many milliseconds in which the page could run. While the machine
+ * sleeps or the page is busy, answers wait as well: that says nothing of the agent. So
+ * the time is waited for in parts, and a pause, however long, costs one of them.
+ */
+export function patience(milliseconds: number, parts = 4): AbortSignal {
+  const controller = new AbortController()
+  const wait = (left: number): unknown =>
+    left > 0
+      ? setTimeout(() => wait(left - 1), milliseconds / parts)
+      : controller.abort(new DOMException(`no answer within ${milliseconds / 1000} s`, 'TimeoutError'))
+  wait(parts)
+  return controller.signal
 }
 
 /** The address of a question: its path, and its query with the datacenter. */
