@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/mitchellh/hashstructure"
 
 	"muster/acl"
+	"muster/httpd/shape"
 	"muster/local"
 	"muster/model"
 	"muster/ops"
@@ -146,7 +149,7 @@ func (c *call) decodeDefinition(v any) error {
 	}
 	err = unmarshal(b, v)
 	if err != nil && bytes.IndexByte(b, '_') >= 0 {
-		if relaxed, ok := camelKeys(b); ok && unmarshal(relaxed, v) == nil {
+		if relaxed, ok := shape.CamelKeys(b); ok && unmarshal(relaxed, v) == nil {
 			return nil
 		}
 	}
@@ -154,42 +157,6 @@ func (c *call) decodeDefinition(v any) error {
 		return undecodable(err)
 	}
 	return nil
-}
-
-// camelKeys takes the underscores out of the names of fields. Names that are
-// data stay as they are.
-func camelKeys(b []byte) ([]byte, bool) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	var v any
-	if d.Decode(&v) != nil {
-		return nil, false
-	}
-	out, err := json.Marshal(camel(v))
-	return out, err == nil
-}
-
-func camel(v any) any {
-	switch x := v.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(x))
-		for _, k := range sortedKeys(x) { // of two spellings the same one wins each time
-			child, name := x[k], strings.ReplaceAll(k, "_", "")
-			switch strings.ToLower(name) {
-			case "meta", "config", "header", "taggedaddresses":
-				out[name] = child
-			default:
-				out[name] = camel(child)
-			}
-		}
-		return out
-	case []any:
-		for i := range x {
-			x[i] = camel(x[i])
-		}
-		return x
-	}
-	return v
 }
 
 func (c *call) agentServiceRegister() error {
@@ -299,7 +266,7 @@ func (c *call) agentServiceMaintenance() error {
 type agentHealth struct {
 	AggregatedStatus string
 	Service          *agentService
-	Checks           []*model.HealthCheck
+	Checks           []*api.HealthCheck
 }
 
 // healthStatus is the HTTP status that stands for a state of health.
@@ -315,12 +282,8 @@ func (c *call) healthOf(id string) *agentHealth {
 	if s == nil {
 		return nil
 	}
-	h := &agentHealth{Service: c.newAgentService(s), Checks: []*model.HealthCheck{}}
-	for _, k := range sortedKeys(byID) {
-		h.Checks = append(h.Checks, byID[k])
-	}
-	h.AggregatedStatus = model.Aggregate(h.Checks)
-	return h
+	return &agentHealth{Service: c.newAgentService(s), Checks: shape.HealthChecks(byID),
+		AggregatedStatus: model.Aggregate(slices.Collect(maps.Values(byID)))}
 }
 
 func (c *call) wantsText() bool {

@@ -27,14 +27,16 @@ type body struct {
 
 // gzipped compresses once for all readers.
 func (b *body) gzipped() []byte {
-	b.once.Do(func() {
-		var buf bytes.Buffer
-		w, _ := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
-		w.Write(b.json)
-		w.Close()
-		b.gz = buf.Bytes()
-	})
+	b.once.Do(func() { b.gz = compressed(b.json) })
 	return b.gz
+}
+
+func compressed(data []byte) []byte {
+	var buf bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
+	w.Write(data)
+	w.Close()
+	return buf.Bytes()
 }
 
 // ask answers a question with JSON, shared where it can be.

@@ -316,18 +316,19 @@ func marshal(v any) ([]byte, error) {
 func (c *call) sendJSON(status int, b *body) error {
 	h := c.w.Header()
 	h["Content-Type"] = hJSON
-	data := b.json
+	data, gzipped := b.json, b.gzipped
 	if c.pretty() {
 		var buf bytes.Buffer
 		if err := json.Indent(&buf, data, "", "    "); err != nil {
 			return err
 		}
 		buf.WriteByte('\n')
-		return c.send(status, buf.Bytes())
+		data = buf.Bytes()
+		gzipped = func() []byte { return compressed(data) }
 	}
 	if len(data) >= gzipMin && accept.Gzip(c.r.Header["Accept-Encoding"]) {
 		h["Content-Encoding"] = hGzip
-		data = b.gzipped()
+		data = gzipped()
 	}
 	return c.send(status, data)
 }

@@ -151,12 +151,28 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, forwarded bool) {
 		c.run()
 	case len(allowed) == 0:
 		w.WriteHeader(http.StatusNotFound)
-	case r.Method == http.MethodOptions:
-		h["Allow"] = []string{"OPTIONS," + strings.Join(allowed, ",")}
-		w.WriteHeader(http.StatusOK)
 	default:
-		h["Allow"] = []string{"OPTIONS," + strings.Join(allowed, ",")}
-		c.text(http.StatusMethodNotAllowed, fmt.Sprintf("method %s not allowed", r.Method))
+		c.otherMethod(allowed)
+	}
+}
+
+// otherMethod answers where the path is known and the method is not: OPTIONS
+// asks for those that are. Below /v1/query/ both answers have always looked a
+// little different.
+func (c *call) otherMethod(allowed []string) {
+	list, query := strings.Join(allowed, ","), strings.HasPrefix(c.r.URL.Path, "/v1/query/")
+	h := c.w.Header()
+	h["Allow"] = []string{"OPTIONS," + list}
+	switch {
+	case c.r.Method == http.MethodOptions && query:
+		c.json(struct{}{})
+	case c.r.Method == http.MethodOptions:
+		c.w.WriteHeader(http.StatusOK)
+	default:
+		if query {
+			h["Allow"] = []string{list}
+		}
+		c.text(http.StatusMethodNotAllowed, fmt.Sprintf("method %s not allowed", c.r.Method))
 	}
 }
 

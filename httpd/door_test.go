@@ -48,6 +48,31 @@ func TestMethods(t *testing.T) {
 	}
 }
 
+// What can be asked of a query can only be asked, and its methods are told as
+// they always were.
+func TestQueryMethods(t *testing.T) {
+	r := newRig(t)
+	for _, c := range []struct{ method, url, allow string }{
+		{"POST", "/v1/query/x", "GET,PUT,DELETE"},
+		{"PUT", "/v1/query/x/execute", "GET"},
+		{"DELETE", "/v1/query/x/explain", "GET"},
+		{"POST", "/v1/query/" + queryID + "/execute", "GET"},
+	} {
+		w := r.want(405, "method "+c.method+" not allowed", c.method, c.url, "")
+		if got := w.Header().Get("Allow"); got != c.allow {
+			t.Errorf("%s %s: Allow %q, want %q", c.method, c.url, got, c.allow)
+		}
+		w = r.want(200, "{}", "OPTIONS", c.url, "")
+		if got := w.Header().Get("Allow"); got != "OPTIONS,"+c.allow {
+			t.Errorf("OPTIONS %s: Allow %q", c.url, got)
+		}
+	}
+	w := r.want(405, "method DELETE not allowed", "DELETE", "/v1/query", "")
+	if got := w.Header().Get("Allow"); got != "OPTIONS,GET,POST" {
+		t.Errorf("/v1/query: Allow %q", got)
+	}
+}
+
 // The root, the page and the profiles are not below /v1.
 func TestOtherPaths(t *testing.T) {
 	r := newRig(t)
@@ -384,6 +409,9 @@ func TestGzip(t *testing.T) {
 		{"/v1/kv/below", "gzip", false},
 		{"/v1/kv/small", "gzip", false},
 		{"/v1/kv/large?raw", "gzip", false},
+		{"/v1/kv/large?pretty", "gzip", true},
+		{"/v1/kv/large?pretty", "identity", false},
+		{"/v1/kv/small?pretty", "gzip", false},
 	} {
 		plain := r.do("GET", c.url, "")
 		var headers []string

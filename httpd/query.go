@@ -15,6 +15,12 @@ const (
 	suffixExplain = "/explain"
 )
 
+// isQueryID tells whether a name below /v1/query/ is that of a query alone, which
+// can be changed, and not of what can be asked of it.
+func isQueryID(name string) bool {
+	return !strings.HasSuffix(name, suffixExecute) && !strings.HasSuffix(name, suffixExplain)
+}
+
 func (c *call) queryCreate() error {
 	var q model.PreparedQuery
 	if err := c.decode(&q); err != nil {

@@ -90,8 +90,8 @@ func queryRoutes() []route {
 		{method: "GET", path: "/v1/query", place: relay.Server, rule: filtered(acl.Query), handle: (*call).queryList, blocking: true, discovery: true},
 		{method: "POST", path: "/v1/query", place: relay.Leader, rule: must(acl.Query, acl.Write), handle: (*call).queryCreate},
 		{method: "GET", path: "/v1/query/", place: relay.Server, rule: must(acl.Query, acl.Read), handle: (*call).queryGet, blocking: true, discovery: true, cached: true, runsQueries: true},
-		{method: "PUT", path: "/v1/query/", place: relay.Leader, rule: must(acl.Query, acl.Write), handle: (*call).queryUpdate},
-		{method: "DELETE", path: "/v1/query/", place: relay.Leader, rule: must(acl.Query, acl.Write), handle: (*call).queryDelete},
+		{method: "PUT", path: "/v1/query/", place: relay.Leader, rule: must(acl.Query, acl.Write), handle: (*call).queryUpdate, takes: isQueryID},
+		{method: "DELETE", path: "/v1/query/", place: relay.Leader, rule: must(acl.Query, acl.Write), handle: (*call).queryDelete, takes: isQueryID},
 	}
 }
 

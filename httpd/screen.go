@@ -48,6 +48,10 @@ func (c *call) refuseTenancy() error {
 			return model.Errorf(model.BadRequest, "Bad request: Invalid header: %q - %s a Consul Enterprise feature", t.header, t.feature)
 		}
 	}
+	// What is here would be taken for what the peer has.
+	if c.route.discovery && c.param("peer") != "" {
+		return model.Errorf(model.Unimplemented, "peer: clusters do not peer yet")
+	}
 	return nil
 }
 

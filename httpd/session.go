@@ -1,7 +1,9 @@
 package httpd
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"time"
 
@@ -49,10 +51,9 @@ func (c *call) sessionCreate() error {
 	if err != nil {
 		return err
 	}
-	if len(b) > 0 {
-		if err := json.Unmarshal(b, &in); err != nil {
-			return undecodable(err)
-		}
+	// As everywhere, what follows the object is let be.
+	if err := json.NewDecoder(bytes.NewReader(b)).Decode(&in); err != nil && err != io.EOF {
+		return undecodable(err)
 	}
 	s := model.Session{Name: in.Name, Node: in.Node, LockDelay: model.LockDelayDefault, Behavior: in.Behavior,
 		TTL: in.TTL, ServiceChecks: in.ServiceChecks, NodeChecks: []string{model.SerfHealthID}}

@@ -19,6 +19,9 @@ type route struct {
 	rule  rule
 	// handle is nil for what muster knows of and does not do (yet).
 	handle func(*call) error
+	// takes tells whether the method is there for a name below path; nil: for
+	// all.
+	takes func(name string) bool
 
 	// dc: an Agent route that takes ?dc nevertheless.
 	dc bool
@@ -117,6 +120,9 @@ func (t *table) find(method, path string) (*route, string, []string) {
 	}
 	var allowed []string
 	for _, r := range rows {
+		if r.takes != nil && !r.takes(name) {
+			continue
+		}
 		if r.method == method {
 			return r, name, nil
 		}

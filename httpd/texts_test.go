@@ -39,6 +39,7 @@ func TestTexts(t *testing.T) {
 		{"DELETE", "/v1/kv/a?cas=x", "", 500, `strconv.ParseUint: parsing "x": invalid syntax`},
 		{"PUT", "/v1/kv/a?acquire=", "v", 500, "missing session"},
 		{"PUT", "/v1/kv/a?acquire=" + sid, "v", 500, `invalid session "` + sid + `"`},
+		{"PUT", "/v1/kv/a?acquire=x", "v", 500, "failed session lookup: index error: UUID must be 36 characters"},
 		{"PUT", "/v1/kv/a?cas=0&flags=18446744073709551615", "<&>", 200, "true"},
 		{"PUT", "/v1/kv/a?cas=0", "v", 200, "false"},
 		{"GET", "/v1/kv/a", "", 200, `[{"LockIndex":0,"Key":"a","Flags":18446744073709551615,"Value":"PCY+","CreateIndex":4,"ModifyIndex":4}]`},
@@ -46,18 +47,31 @@ func TestTexts(t *testing.T) {
 		{"PUT", "/v1/kv/%3C%22%C3%A9", "", 200, "true"},
 		{"GET", "/v1/kv/%3C%22%C3%A9", "", 200, `[{"LockIndex":0,"Key":"\u003c\"é","Flags":0,"Value":null,"CreateIndex":7,"ModifyIndex":7}]`},
 
+		{"PUT", "/v1/kv/a?release=x", "v", 200, "false"},
+
 		{"PUT", "/v1/session/destroy/", "", 400, "Missing session"},
 		{"PUT", "/v1/session/renew/", "", 400, "Missing session"},
 		{"GET", "/v1/session/info/", "", 400, "Missing session"},
 		{"GET", "/v1/session/node/", "", 400, "Missing node name"},
 		{"PUT", "/v1/session/renew/" + sid, "", 404, "Session id '" + sid + "' not found"},
-		{"PUT", "/v1/session/create", "{", 400, "Request decode failed: unexpected end of JSON input"},
+		{"PUT", "/v1/session/create", "{", 400, "Request decode failed: unexpected EOF"},
+		{"PUT", "/v1/session/create", `{"Node":"n1","NodeChecks":["none"]} and more`, 500, "Missing check 'none' registration"},
 		{"PUT", "/v1/session/create", `{"Node":"n1","NodeChecks":[],"LockDelay":"x"}`, 400, `Request decode failed: time: invalid duration "x"`},
 		{"PUT", "/v1/session/create", `{"Node":"n1","Unknown":1}`, 500, "Missing check 'serfHealth' registration"},
 
 		{"PUT", "/v1/catalog/register", "", 400, "Request decode failed: EOF"},
 		{"PUT", "/v1/catalog/register", `{"Bogus":1}`, 400, `Request decode failed: json: unknown field "Bogus"`},
 		{"PUT", "/v1/catalog/deregister", `{}`, 500, "Must provide node"},
+		{"PUT", "/v1/catalog/register", `{"Node":"n","Address":"a","Service":{"Service":"s","Address":"[::]"}}`, 500, "Invalid service address"},
+		{"PUT", "/v1/catalog/register", `{"Node":"n","Address":"a","Service":{"Service":"s","Weights":{"Passing":-1,"Warning":1}}}`, 500,
+			"Invalid Weights: DNS Weight must be between 0 and 65535"},
+		{"PUT", "/v1/catalog/register", `{"Node":"n","Address":"a","Service":{"Service":"s","Weights":{"Passing":1,"Warning":65536}}}`, 500,
+			"Invalid Weights: DNS Weight must be between 0 and 65535"},
+		{"PUT", "/v1/catalog/register", `{"Node":"n","Address":"a","Check":{}}`, 500, "Must provide CheckID or Name of a check"},
+		{"GET", "/v1/catalog/service/web?peer=other", "", 501, "peer: clusters do not peer yet"},
+		{"GET", "/v1/health/service/web?peer=other", "", 501, "peer: clusters do not peer yet"},
+		{"GET", "/v1/acl/list", "", 401, "ACL support disabled"},
+		{"PUT", "/v1/acl/destroy/x", "", 401, "ACL support disabled"},
 		{"GET", "/v1/catalog/service/", "", 400, "Missing service name"},
 		{"GET", "/v1/catalog/node/", "", 400, "Missing node name"},
 		{"GET", "/v1/catalog/node-services/", "", 400, "Missing node name"},
@@ -113,6 +127,14 @@ func TestTexts(t *testing.T) {
 		{"GET", "/v1/agent/health/service/name/zz", "", 404, "[]"},
 		{"GET", "/v1/agent/health/service/name/zz?format=text", "", 404, "ServiceName zz Not Found"},
 		{"GET", "/v1/agent/health/service/name/api?format=text", "", 503, "critical"},
+		{"GET", "/v1/agent/health/service/id/api", "", 503, `{"AggregatedStatus":"critical",` +
+			`"Service":{"ID":"api","Service":"api","Tags":[],"Meta":{},"Port":0,"Address":"","Weights":{"Passing":1,"Warning":1},` +
+			`"EnableTagOverride":false,"Datacenter":"dc1"},` +
+			`"Checks":[{"Node":"s1","CheckID":"service:api","Name":"Service 'api' check","Status":"critical","Notes":"","Output":"",` +
+			`"ServiceID":"api","ServiceName":"api","ServiceTags":null,"Type":"ttl","ExposedPort":0,` +
+			`"Definition":{"Interval":"0s","Timeout":"0s","DeregisterCriticalServiceAfter":"0s","HTTP":"","Header":null,"Method":"",` +
+			`"Body":"","TLSServerName":"","TLSSkipVerify":false,"TCP":"","TCPUseTLS":false,"UDP":"","GRPC":"","OSService":"",` +
+			`"GRPCUseTLS":false},"CreateIndex":0,"ModifyIndex":0}]}`},
 		{"PUT", "/v1/agent/check/pass/service:api", "", 200, ""},
 		{"GET", "/v1/agent/health/service/name/api?format=text", "", 200, "passing"},
 		{"PUT", "/v1/agent/check/warn/service:api?note=slow", "", 200, ""},

@@ -33,7 +33,16 @@ func aclRoutes() []route {
 		"/v1/acl/templated-policies": {"GET"},
 		"/v1/acl/templated-policy/":  {"GET", "POST"},
 		"/v1/internal/acl/authorize": {"POST"},
-		"/v1/agent/token/":           {"PUT"},
+		// those of the first system, which newer releases do not have
+		"/v1/acl/create":           {"PUT"},
+		"/v1/acl/update":           {"PUT"},
+		"/v1/acl/destroy/":         {"PUT"},
+		"/v1/acl/clone/":           {"PUT"},
+		"/v1/acl/info/":            {"GET"},
+		"/v1/acl/list":             {"GET"},
+		"/v1/acl/rules/translate":  {"POST"},
+		"/v1/acl/rules/translate/": {"GET"},
+		"/v1/agent/token/":         {"PUT"},
 	} {
 		for _, m := range methods {
 			rows = append(rows, route{method: m, path: path, place: relay.Agent, rule: must(acl.ACL, acl.Read), handle: off})

@@ -2,7 +2,6 @@ package ops
 
 import (
 	"context"
-	"net"
 	"reflect"
 	"slices"
 	"strconv"
@@ -102,11 +101,16 @@ func prepareService(s *model.NodeService) error {
 			return err
 		}
 	}
-	if ip := net.ParseIP(s.Address); ip != nil && ip.IsUnspecified() {
+	if model.AnyAddress(s.Address) {
 		return model.Errorf(model.Internal, "Invalid service address")
 	}
 	if s.Weights == nil || *s.Weights == (model.Weights{}) {
 		s.Weights = &model.Weights{Passing: 1, Warning: 1}
+	}
+	for _, w := range []int{s.Weights.Passing, s.Weights.Warning} {
+		if w < 0 || w > model.WeightMax {
+			return model.Errorf(model.Internal, "Invalid Weights: DNS Weight must be between 0 and %d", model.WeightMax)
+		}
 	}
 	return nil
 }
@@ -116,6 +120,9 @@ func prepareService(s *model.NodeService) error {
 func prepareCheck(c *model.HealthCheck, node string) error {
 	if c.CheckID == "" {
 		c.CheckID = c.Name
+	}
+	if c.CheckID == "" { // it could not be taken out again
+		return model.Errorf(model.Internal, "Must provide CheckID or Name of a check")
 	}
 	if c.Node == "" {
 		c.Node = node

@@ -76,6 +76,11 @@ func (o *Ops) checkKV(authz acl.Authorizer, op model.KVOp, p *model.KVPair) erro
 	} else if err := permit(authz, acl.Key, p.Key, access); err != nil {
 		return err
 	}
+	if op == model.KVLock && p.Session != "" { // without one the state machine refuses it
+		if err := checkSessionID(p.Session); err != nil {
+			return err
+		}
+	}
 	if int64(len(p.Value)) > o.limits.KVValue {
 		return model.Errorf(model.TooLarge, "Value for key %q is too large (%d > %d bytes)", p.Key, len(p.Value), o.limits.KVValue)
 	}
