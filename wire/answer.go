@@ -7,13 +7,12 @@ import (
 	"time"
 )
 
-// begin answers a call that came on a link, in a goroutine of its own for which
-// Close waits. It is called with the lock of the link.
+// begin has the crew answer a call that came on a link. It is called with the lock of the link.
 func (s *Server) begin(c *call, f frame) {
 	c.ended = f.last
 	if f.kind == kindAsk {
 		consistent := len(f.payload) > 0 && f.payload[0] != 0
-		s.wg.Go(func() { s.answerIndex(c, consistent) })
+		s.crew.run(func() { s.answerIndex(c, consistent) })
 		return
 	}
 	head, body, ok := cutHead(f.payload)
@@ -23,7 +22,7 @@ func (s *Server) begin(c *call, f frame) {
 		c.in = append(c.in, body...)
 	}
 	text := string(head) // without one it is malformed
-	s.wg.Go(func() { s.answer(c, text) })
+	s.crew.run(func() { s.answer(c, text) })
 }
 
 func (s *Server) answerIndex(c *call, consistent bool) {

@@ -461,7 +461,7 @@ func FuzzLink(f *testing.F) {
 	b = appendFrame(b, kindReset, 2, resetGone)
 	f.Add(appendFrame(b, kindPing, 0))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s := &Server{cfg: ServerConfig{Handler: echo{}, Logger: hclog.NewNullLogger()}}
+		s := &Server{crew: newCrew(), cfg: ServerConfig{Handler: echo{}, Logger: hclog.NewNullLogger()}}
 		near, far := net.Pipe()
 		l := newLink(far, nil, s.begin)
 		var wg sync.WaitGroup
@@ -470,7 +470,7 @@ func FuzzLink(f *testing.F) {
 		near.Write(data) // fails when it was cut off
 		near.Close()
 		wg.Wait()
-		s.wg.Wait()
+		s.crew.close()
 		if l.unread != 0 || len(l.calls) != 0 {
 			t.Errorf("%d bytes and %d calls are left", l.unread, len(l.calls))
 		}

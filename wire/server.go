@@ -65,6 +65,7 @@ type Server struct {
 	lone *queue // connections of strangers
 
 	wg     sync.WaitGroup
+	crew   *crew // for the calls of links
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{} // in the handshake, or links; guarded by mu
 	closed bool                  // guarded by mu
@@ -72,7 +73,7 @@ type Server struct {
 
 // Serve begins to listen.
 func Serve(cfg ServerConfig) *Server {
-	s := &Server{cfg: cfg, raft: newQueue(cfg.Listener.Addr()), lone: newQueue(cfg.Listener.Addr()), conns: map[net.Conn]struct{}{}}
+	s := &Server{cfg: cfg, raft: newQueue(cfg.Listener.Addr()), lone: newQueue(cfg.Listener.Addr()), crew: newCrew(), conns: map[net.Conn]struct{}{}}
 	s.wg.Go(s.accept)
 	return s
 }
@@ -95,6 +96,7 @@ func (s *Server) Close() {
 	s.raft.Close()
 	s.lone.Close()
 	s.wg.Wait()
+	s.crew.close()
 }
 
 func (s *Server) accept() {
