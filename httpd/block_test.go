@@ -83,6 +83,41 @@ func TestBlockingQuery(t *testing.T) {
 	})
 }
 
+// The index of nothing at all is that of a whole table, which moves without what
+// was asked for being touched.
+func TestIndexOfNothingMoves(t *testing.T) {
+	r := newRig(t)
+	index := func(url string) string {
+		w := r.do("GET", url, "")
+		return strings.TrimSpace(w.Body.String()) + " " + w.Header().Get("X-Consul-Index")
+	}
+	expect := func(url, want string) {
+		t.Helper()
+		for range 2 {
+			if got := index(url); got != want {
+				t.Errorf("%s: %s, want %s", url, got, want)
+			}
+		}
+	}
+	for _, i := range []string{"1", "2", "3"} {
+		r.put("other", i)
+		expect("/v1/kv/none?recurse", " "+i)
+		expect("/v1/kv/none?keys", " "+i)
+	}
+	r.register("n1", "web", "web1") // index 4
+	expect("/v1/catalog/service/none", "[] 4")
+	expect("/v1/health/service/none", "[] 4")
+	r.register("n1", "db", "db1")
+	expect("/v1/catalog/service/none", "[] 5")
+	expect("/v1/health/service/none?passing", "[] 5")
+	r.want(200, "true", "PUT", "/v1/catalog/deregister", `{"Node":"n1","ServiceID":"db1"}`)
+	r.register("n1", "api", "api1")
+	for _, gone := range []string{"none", "db"} { // now that of the last service that went
+		expect("/v1/catalog/service/"+gone, "[] 6")
+		expect("/v1/health/service/"+gone, "[] 6")
+	}
+}
+
 // Many who wait for the same get the same bytes, rendered and compressed once.
 func TestBlockedReadersShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

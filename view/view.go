@@ -23,7 +23,8 @@ type Answer[V any] struct {
 	Index uint64 // X-Consul-Index
 	Size  int    // bytes that it occupies, for the bound of the cache
 	Watch Watch
-	// Transient answers are not kept: who asks next has them made anew.
+	// Transient answers are neither kept nor shared: who asks next has them made
+	// anew.
 	Transient bool
 
 	refs atomic.Int64 // the cache and everybody who holds it
@@ -104,6 +105,11 @@ func (c *Cache[V]) Get(key string, render func() (*Answer[V], error)) (*Answer[V
 		return nil, err
 	}
 	c.renders.Add(1)
+	if a.Transient {
+		a.refs.Store(1) // the caller's
+		e.drop()        // what was kept before is no longer the newest
+		return a, nil
+	}
 	a.refs.Store(2) // the cache's and the caller's
 	if old := e.answer.Swap(a); old != nil {
 		old.Release()
@@ -168,8 +174,8 @@ func (c *Cache[V]) evict(e *entry[V]) {
 	}
 }
 
-// leave ends a caller's turn to render. An entry that nothing was rendered for
-// is forgotten, so that questions which fail take no room.
+// leave ends a caller's turn to render. An entry that nothing is kept for is
+// forgotten, so that questions which fail take no room.
 func (c *Cache[V]) leave(e *entry[V]) {
 	last := e.waiting.Add(-1) == 0
 	e.render.Unlock()

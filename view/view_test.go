@@ -209,6 +209,39 @@ func TestNoAnswerIsOlderThanItsQuestion(t *testing.T) {
 	expect(t, "late", (<-late).Value, 1)
 }
 
+// An answer that may change without its watch firing is made for each caller, and
+// takes no room.
+func TestTransientAnswersAreNotKept(t *testing.T) {
+	c, s, transient := New[int64](1<<20), &source{}, true
+	render := func() (*Answer[int64], error) {
+		a, err := s.render(10)()
+		a.Transient = transient
+		return a, err
+	}
+	for v := int64(1); v <= 3; v++ {
+		s.value.Store(v) // no watch is told
+		a := get(t, c, "k", render)
+		expect(t, "value", a.Value, v)
+		a.Release()
+	}
+	expect(t, "watches", s.open(t), 0)
+	expect(t, "stats", stats(c), "0 hits, 3 renders, 0 entries, 0 bytes")
+
+	// After one that was kept it takes its place, and after it one is kept again.
+	transient = false
+	get(t, c, "k", render).Release()
+	s.change(4)
+	transient = true
+	a := get(t, c, "k", render)
+	expect(t, "watches", s.open(t), 1) // the caller's
+	a.Release()
+	expect(t, "stats", stats(c), "0 hits, 5 renders, 0 entries, 0 bytes")
+	transient = false
+	get(t, c, "k", render).Release()
+	get(t, c, "k", render).Release()
+	expect(t, "stats", stats(c), fmt.Sprintf("1 hits, 6 renders, 1 entries, %d bytes", cost("k")+10))
+}
+
 func TestErrorsAreNotKept(t *testing.T) {
 	c := New[int64](10_000)
 	broken := errors.New("broken")
@@ -325,7 +358,13 @@ func TestRandomHistories(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"ask": func(t *rapid.T) {
 				k := key.Draw(t, "key")
-				a, err := c.Get(k, sources[k].render(rapid.IntRange(0, 3*overhead).Draw(t, "size")))
+				transient := rapid.Bool().Draw(t, "transient")
+				render := sources[k].render(rapid.IntRange(0, 3*overhead).Draw(t, "size"))
+				a, err := c.Get(k, func() (*Answer[int64], error) {
+					a, err := render()
+					a.Transient = transient
+					return a, err
+				})
 				if err != nil || a.Value != sources[k].value.Load() {
 					t.Fatalf("got %+v, %v, the value is %d", a, err, sources[k].value.Load())
 				}
