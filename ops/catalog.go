@@ -254,6 +254,9 @@ func (o *Ops) Services(q *Query) Question[model.ServicesList] {
 				out[s.Service] = tags
 				return true
 			})
+			for _, tags := range out {
+				slices.Sort(tags)
+			}
 			return v.ServicesIndex(), out, nil
 		},
 		Filter: func(list model.ServicesList, authz acl.Authorizer) model.ServicesList {

@@ -123,7 +123,7 @@ func TestTagsAndMeta(t *testing.T) {
 		}
 	}
 	services, _, err := ops.Ask(t.Context(), o, nil, &ops.Query{}, o.Services(&ops.Query{}), plain)
-	if err != nil || fmt.Sprint(services) != "map[web:[v1 blue v2]]" {
+	if err != nil || fmt.Sprint(services) != "map[web:[blue v1 v2]]" {
 		t.Errorf("%v, %v", services, err)
 	}
 	passing := ids(t, o, "", func(q *ops.Query) ops.Question[[]*model.CheckServiceNode] { return o.Health("web", nil, true, q) },
