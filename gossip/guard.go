@@ -24,6 +24,8 @@ type guard struct {
 
 	mu   sync.Mutex
 	byID map[string]place // alive members, from their events
+	// inquiries are the questions to members that are under way.
+	inquiries map[*inquiry]struct{}
 	// dec reads tags. What serf offers makes a map of all of them of each message
 	// about a member, of which every news is heard dozens of times: in a pool of
 	// hundreds that was a quarter of what an agent allocated.
@@ -31,7 +33,7 @@ type guard struct {
 }
 
 func newGuard(c *Config) *guard {
-	return &guard{wan: c.WAN, datacenter: c.Datacenter, name: c.memberName(), byID: map[string]place{},
+	return &guard{wan: c.WAN, datacenter: c.Datacenter, name: c.memberName(), byID: map[string]place{}, inquiries: map[*inquiry]struct{}{},
 		dec: codec.NewDecoderBytes(nil, &codec.MsgpackHandle{})}
 }
 
@@ -69,6 +71,7 @@ func (g *guard) badge(meta []byte) (b badge, err error) {
 // A conflict between two others is not reason enough for that, as the news of the
 // single member will be refused.
 func (g *guard) NotifyMerge(nodes []*memberlist.Node) error {
+	g.testify(nodes)
 	for _, n := range nodes {
 		if err := g.check(n, len(nodes) == 1); err != nil {
 			return err

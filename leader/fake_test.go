@@ -106,6 +106,10 @@ type fakePool struct {
 	mu        sync.Mutex
 	members   []gossip.Member
 	announced []string
+	asked     []string // names, in order
+
+	// answer is how a member answers; nil is that nobody does.
+	answer func(ctx context.Context, name string) (id string, here bool)
 }
 
 func (p *fakePool) Members() []gossip.Member {
@@ -121,6 +125,17 @@ func (p *fakePool) AnnounceLeader(name string) error {
 	defer p.mu.Unlock()
 	p.announced = append(p.announced, name)
 	return nil
+}
+
+func (p *fakePool) Ask(ctx context.Context, m *gossip.Member) (id string, here bool) {
+	p.mu.Lock()
+	p.asked = append(p.asked, m.Name)
+	answer := p.answer
+	p.mu.Unlock()
+	if answer == nil {
+		return "", false
+	}
+	return answer(ctx, m.Name)
 }
 
 // set adds a member or replaces it.

@@ -37,11 +37,15 @@ type Pool interface {
 	Members() []gossip.Member
 	LocalMember() gossip.Member
 	AnnounceLeader(name string) error
+	// Ask asks a member whether it is there, and with which node ID. It takes some
+	// seconds at most.
+	Ask(ctx context.Context, m *gossip.Member) (id string, here bool)
 }
 
 // Members puts the members of the gossip pool into the catalog: alive ones
 // with a passing serfHealth, failed ones with a critical one; those who left
-// or were forgotten are taken out. It proposes only what changes something.
+// or were forgotten, and do not answer, are taken out. It proposes only what
+// changes something.
 //
 // It tells of a node what gossip knows: name, ID and address. Everything else
 // is the agent's own to tell, who may be doing so at the same moment: nothing
@@ -81,7 +85,9 @@ func (m *Members) Run(ctx context.Context) {
 	if err := m.pool.AnnounceLeader(self); err != nil {
 		m.logger.Warn("could not tell the members who leads", "error", err)
 	}
-	term := &memberTerm{Members: m, self: self, begin: time.Now(), seen: map[string]string{}, behind: map[string]time.Time{}, out: map[string]bool{}}
+	term := &memberTerm{Members: m, self: self, begin: time.Now(), asker: newAsker(ctx, m.pool, m.Changed, m.logger),
+		seen: map[string]gossip.Member{}, behind: map[string]time.Time{}, out: map[string]bool{}}
+	defer term.asker.wait()
 	next := time.NewTimer(reconcileEvery)
 	defer next.Stop()
 	for {
@@ -104,8 +110,9 @@ type memberTerm struct {
 	*Members
 	self  string
 	begin time.Time
-	// What the pool knew in this term: addresses by name in lower case.
-	seen map[string]string
+	asker *asker
+	// What the pool knew in this term, by name in lower case.
+	seen map[string]gossip.Member
 	// behind has the members of which the catalog knows more than the pool, since
 	// it has heard it from the agent: since when.
 	behind map[string]time.Time
@@ -121,8 +128,11 @@ func (m *memberTerm) reconcile(ctx context.Context) bool {
 	known := map[string]bool{}
 	for _, member := range m.pool.Members() {
 		name := strings.ToLower(member.Name)
-		m.compare(&member, first || m.seen[name] == member.Addr)
-		known[name], m.seen[name] = true, member.Addr
+		m.compare(&member, first || m.seen[name].Addr == member.Addr)
+		known[name], m.seen[name] = true, member
+		if member.Status != gossip.StatusLeft {
+			m.asker.forget(member.Name)
+		}
 		switch member.Status {
 		case gossip.StatusAlive, gossip.StatusLeaving:
 			here = append(here, member)
@@ -135,23 +145,33 @@ func (m *memberTerm) reconcile(ctx context.Context) bool {
 	forgotten := m.forgotten(known)
 	var failed atomic.Bool
 	bring := func(name string, err error) {
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case err == nil || ctx.Err() != nil:
+		case errors.Is(err, errAsked):
+			failed.Store(true)
+		default:
 			m.logger.Error("could not bring a member into the catalog", "member", name, "error", err)
 			if !errors.Is(err, errTaken) { // that is for people to solve
 				failed.Store(true)
 			}
 		}
 	}
+	alive := map[string]bool{} // IDs
+	for i := range here {
+		if id := here[i].ID(); id != "" {
+			alive[id] = true
+		}
+	}
 	// Who is gone comes first: one that is alive may have his ID.
 	out := make([]bool, len(gone))
 	each(len(gone)+len(forgotten), func(i int) {
 		if i < len(gone) {
-			err := m.member(ctx, &gone[i])
+			err := m.gone(ctx, &gone[i], alive[gone[i].ID()])
 			bring(gone[i].Name, err)
 			out[i] = err == nil && gone[i].Status == gossip.StatusLeft
 		} else {
 			n := forgotten[i-len(gone)]
-			bring(n.Node, m.remove(ctx, n))
+			bring(n.Node, m.forget(ctx, n))
 		}
 	})
 	for i := range gone {
@@ -159,7 +179,7 @@ func (m *memberTerm) reconcile(ctx context.Context) bool {
 			m.out[strings.ToLower(gone[i].Name)] = true
 		}
 	}
-	each(len(here), func(i int) { bring(here[i].Name, m.member(ctx, &here[i])) })
+	each(len(here), func(i int) { bring(here[i].Name, m.here(ctx, &here[i])) })
 	return !failed.Load()
 }
 
@@ -188,21 +208,23 @@ func (m *memberTerm) late(member *gossip.Member) bool {
 	return ok && time.Since(since) < lateFor
 }
 
-// member brings one member into the catalog.
-func (m *memberTerm) member(ctx context.Context, member *gossip.Member) error {
+// here brings a member into the catalog that is there.
+func (m *memberTerm) here(ctx context.Context, member *gossip.Member) error {
 	defer m.tookOne.Since(time.Now())
-	switch member.Status {
-	case gossip.StatusAlive, gossip.StatusLeaving:
-		return m.alive(ctx, member)
-	case gossip.StatusFailed:
+	return m.alive(ctx, member)
+}
+
+// gone notes in the catalog that a member has failed or left; renamed: its agent
+// is there under another name.
+func (m *memberTerm) gone(ctx context.Context, member *gossip.Member, renamed bool) error {
+	defer m.tookOne.Since(time.Now())
+	switch {
+	case member.Status == gossip.StatusFailed:
 		return m.failed(ctx, member)
-	case gossip.StatusLeft:
-		if member.Name == m.self {
-			return nil // for the next leader to do
-		}
-		return m.left(ctx, member)
+	case member.Name == m.self:
+		return nil // for the next leader to do
 	}
-	return nil
+	return m.left(ctx, member, renamed)
 }
 
 // forgotten are the nodes that are in the catalog by gossip and not in the
@@ -216,7 +238,7 @@ func (m *memberTerm) forgotten(known map[string]bool) []*model.Node {
 		if known[name] || v.Check(n.Node, model.SerfHealthID) == nil {
 			continue
 		}
-		if m.seen[name] != "" || time.Since(m.begin) >= forgetAfter {
+		if m.seen[name].Name != "" || time.Since(m.begin) >= forgetAfter {
 			list = append(list, n)
 		}
 	}
@@ -341,8 +363,8 @@ func (m *Members) failed(ctx context.Context, member *gossip.Member) error {
 }
 
 // left takes a member that left out of the catalog, unless its name has become
-// somebody else's.
-func (m *Members) left(ctx context.Context, member *gossip.Member) error {
+// somebody else's, or it says that it has not left.
+func (m *memberTerm) left(ctx context.Context, member *gossip.Member, renamed bool) error {
 	v := m.store.Current()
 	node := nodeNamed(v, member.Name)
 	switch {
@@ -350,6 +372,21 @@ func (m *Members) left(ctx context.Context, member *gossip.Member) error {
 		return nil
 	case node.ID == "" && v.Check(node.Node, model.SerfHealthID) == nil:
 		return nil // registered by hand
+	case !renamed:
+		if err := m.asker.gone(member, node.ID); err != nil {
+			return err
+		}
+	}
+	return m.remove(ctx, node)
+}
+
+// forget takes a node out of the catalog that the pool does not know any more. If it
+// has known it in this term, that is asked whether it is there.
+func (m *memberTerm) forget(ctx context.Context, node *model.Node) error {
+	if member, known := m.seen[strings.ToLower(node.Node)]; known && member.Status != gossip.StatusFailed {
+		if m.asker.gone(&member, node.ID) != nil {
+			return nil // to be looked at when it has answered, and every minute
+		}
 	}
 	return m.remove(ctx, node)
 }

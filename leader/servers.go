@@ -2,6 +2,7 @@ package leader
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -44,6 +45,7 @@ type Servers struct {
 	logger  hclog.Logger
 	changed chan struct{}     // holds a value when a member changed
 	told    map[string]string // what went wrong with a server, by its ID, the last time; Run's own
+	asker   *asker            // of the term; Run's own
 }
 
 // NewServers makes the duty.
@@ -62,6 +64,8 @@ func (s *Servers) Changed() {
 // Run reconciles until ctx ends. A change that is under way then is waited for;
 // it fails as soon as this server no longer leads.
 func (s *Servers) Run(ctx context.Context) {
+	s.asker = newAsker(ctx, s.pool, s.Changed, s.logger)
+	defer s.asker.wait()
 	next := time.NewTimer(reconcileEvery)
 	defer next.Stop()
 	for {
@@ -97,13 +101,17 @@ func (s *Servers) reconcile(ctx context.Context) bool {
 		}
 		switch m.Status {
 		case gossip.StatusAlive:
+			s.asker.forget(m.Name)
 			err = s.takeIn(ctx, m, servers)
 		case gossip.StatusLeft:
 			err = s.takeOut(m, servers)
 		default:
 			continue
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, errAsked):
+			done = false
+		case err != nil:
 			if s.told[m.ID()] != err.Error() { // it is tried again soon
 				s.logger.Error("could not change who agrees", "server", m.Name, "error", err)
 			}
@@ -143,10 +151,13 @@ func (s *Servers) takeIn(ctx context.Context, m *gossip.Member, servers []quorum
 	return s.peers.AddNonVoter(m.ID(), m.ServerAddr())
 }
 
-// takeOut ends the membership of a server that left.
+// takeOut ends the membership of a server that left, and says so if it is asked.
 func (s *Servers) takeOut(m *gossip.Member, servers []quorum.Server) error {
 	for _, have := range servers {
 		if have.ID == m.ID() {
+			if err := s.asker.gone(m, m.ID()); err != nil {
+				return err
+			}
 			s.logger.Info("taking a server out that left", "server", m.Name)
 			return s.peers.RemoveServer(have.ID)
 		}

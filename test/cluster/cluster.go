@@ -82,14 +82,12 @@ const (
 	// madeToLeave is what a leader logs when it takes a server for dead: the node
 	// and its sessions are then taken out of the catalog.
 	madeToLeave = "a dead server is to leave: server="
-	// takenOut is what it logs when it takes out a node that left. Gossip may be
-	// wrong about that: for who was cut off meanwhile, an agent that has left and is
-	// back may leave for ever.
+	// takenOut is what it logs when it takes out a node that left.
 	takenOut = "member left, deregistering: member="
 )
 
 // takenOut notes that the node is taken out, if it is this agent's, which takes so
-// long, and tells whether its agent runs and nobody had a reason.
+// long, and tells whether its agent runs and nobody had a reason: then it must not be.
 func (a *Agent) takenOut(name string, took time.Duration) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -100,8 +98,11 @@ func (a *Agent) takenOut(name string, took time.Duration) bool {
 	if took > 0 {
 		a.dead = now
 	}
+	if a.running != nil && now.Sub(a.dead) > time.Minute {
+		return true
+	}
 	a.left = append(a.left, [2]time.Time{now, now.Add(took)})
-	return a.running != nil && now.Sub(a.dead) > time.Minute
+	return false
 }
 
 // Expelled is how many nodes were taken out of the catalog although their agents ran,
