@@ -132,7 +132,7 @@ func TestForgottenMembersAreAsked(t *testing.T) {
 // TestManyAreAsked: members that do not answer hold up neither each other for long
 // nor those who join, and not the end of the term.
 func TestManyAreAsked(t *testing.T) {
-	const n, silence = 1000, 5 * time.Second
+	const n, silence = 300, 5 * time.Second
 	synctest.Test(t, func(t *testing.T) {
 		b := newMemberBench(t)
 		var mu sync.Mutex
