@@ -20,12 +20,6 @@ type agents struct {
 	id map[string]string
 }
 
-func (a *agents) set(name, id string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.id[name] = id
-}
-
 func (a *agents) answer(_ context.Context, name string) (id string, here bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
