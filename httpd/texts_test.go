@@ -112,6 +112,8 @@ func TestTexts(t *testing.T) {
 		{"PUT", "/v1/agent/service/register", `{"ID":"x"}`, 400, "Missing service name"},
 		{"PUT", "/v1/agent/service/register", `{"Name":"x","Check":{"Interval":"1s","TTL":"1s"}}`, 400,
 			"Invalid check: Interval and TTL cannot both be specified"},
+		{"PUT", "/v1/agent/service/register", `{"Name":"a\u0000b"}`, 400, "Name must not contain a NUL byte"},
+		{"PUT", "/v1/agent/check/register", `{"Name":"a\u0000b","TTL":"1s"}`, 400, "Invalid check: Name must not contain a NUL byte"},
 		{"PUT", "/v1/agent/check/register", `{"TTL":"1s"}`, 400, "Missing check name"},
 		{"PUT", "/v1/agent/check/register", `{"Name":"x","TTL":"1s","Status":"odd"}`, 400, "Bad check status"},
 		{"PUT", "/v1/agent/check/register", `{"Name":"x","TTL":"1s","ServiceID":"none"}`, 500, `ServiceID "none" does not exist`},

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -185,7 +186,7 @@ func (d *CheckDefinition) Validate() error {
 	if d.OutputMaxSize < 0 {
 		return Errorf(BadRequest, "MaxOutputMaxSize must be positive")
 	}
-	return nil
+	return validateNames(d.Name, cmp.Or(d.CheckID, d.ID))
 }
 
 // HealthCheck is the catalog's view of the check on a node.

@@ -18,6 +18,35 @@ const (
 	MetaReservedPrefix = "consul-"
 )
 
+// NameMax bounds names and IDs of nodes, services and checks, in bytes.
+const NameMax = 4 << 10
+
+// nameSpare is left free in the names that agents are told: others are made of
+// them, for checks and sidecars, and must be within NameMax, too.
+const nameSpare = 64
+
+// ValidateName tells what is wrong with a name: a NUL separates the parts of keys
+// in the tables, so that one in a name would not be found again.
+func ValidateName(what, name string) error { return validateName(what, name, NameMax) }
+
+func validateName(what, name string, longest int) error {
+	if strings.IndexByte(name, 0) >= 0 {
+		return Errorf(BadRequest, "%s must not contain a NUL byte", what)
+	}
+	if len(name) > longest {
+		return Errorf(BadRequest, "%s is %d bytes long, at most %d are allowed", what, len(name), longest)
+	}
+	return nil
+}
+
+// validateNames looks at how a service or a check calls itself.
+func validateNames(name, id string) error {
+	if err := validateName("Name", name, NameMax-nameSpare); err != nil {
+		return err
+	}
+	return validateName("ID", id, NameMax-nameSpare)
+}
+
 // WeightMax is the largest weight of an instance.
 const WeightMax = 65535
 
@@ -83,6 +112,9 @@ func AnyAddress(address string) bool {
 func (d *ServiceDefinition) Validate() error {
 	if d.Name == "" {
 		return Errorf(BadRequest, "Missing service name")
+	}
+	if err := validateNames(d.Name, d.ID); err != nil {
+		return err
 	}
 	if AnyAddress(d.Address) {
 		return Errorf(BadRequest, "Invalid service address")

@@ -40,6 +40,11 @@ func TestValidateService(t *testing.T) {
 	}{
 		{ServiceDefinition{Name: "web"}, ""},
 		{ServiceDefinition{}, "Missing service name"},
+		{ServiceDefinition{Name: "a\x00b"}, "Name must not contain a NUL byte"},
+		{ServiceDefinition{Name: "web", ID: "a\x00b"}, "ID must not contain a NUL byte"},
+		{ServiceDefinition{Name: strings.Repeat("w", NameMax-nameSpare)}, ""},
+		{ServiceDefinition{Name: "web", ID: strings.Repeat("w", NameMax)}, "ID is 4096 bytes long, at most 4032 are allowed"},
+		{ServiceDefinition{Name: "web", Check: &CheckDefinition{TTL: 1, CheckID: "\x00"}}, "Invalid check: ID must not contain a NUL byte"},
 		{ServiceDefinition{Name: "web", Address: "0.0.0.0"}, "Invalid service address"},
 		{ServiceDefinition{Name: "web", Address: "[::]"}, "Invalid service address"},
 		{ServiceDefinition{Name: "web", Address: "example.org"}, ""},

@@ -12,21 +12,6 @@ import (
 	"muster/state"
 )
 
-// maxNameLen bounds names of nodes, services and checks, in bytes.
-const maxNameLen = 4 << 10
-
-// checkName refuses what would not be found again: a NUL separates the parts
-// of keys in the tables.
-func checkName(what, name string) error {
-	if strings.ContainsRune(name, 0) {
-		return model.Errorf(model.BadRequest, "%s must not contain a NUL byte", what)
-	}
-	if len(name) > maxNameLen {
-		return model.Errorf(model.BadRequest, "%s is %d bytes long, at most %d are allowed", what, len(name), maxNameLen)
-	}
-	return nil
-}
-
 // Register puts a node, an instance and checks into the catalog.
 func (o *Ops) Register(ctx context.Context, token string, r *model.RegisterRequest) error {
 	authz, err := o.acl.Resolve(token)
@@ -47,7 +32,7 @@ func (o *Ops) Register(ctx context.Context, token string, r *model.RegisterReque
 			return err
 		}
 	}
-	if err := checkName("Node", r.Node); err != nil {
+	if err := model.ValidateName("Node", r.Node); err != nil {
 		return err
 	}
 	if err := o.permitNode(authz, acl.Node, acl.Write, r.Node, r.ID); err != nil {
@@ -97,7 +82,7 @@ func prepareService(s *model.NodeService) error {
 		return model.Errorf(model.Internal, "Must provide service name")
 	}
 	for _, n := range []string{s.ID, s.Service} {
-		if err := checkName("Service", n); err != nil {
+		if err := model.ValidateName("Service", n); err != nil {
 			return err
 		}
 	}
@@ -130,7 +115,7 @@ func prepareCheck(c *model.HealthCheck, node string) error {
 	if !strings.EqualFold(c.Node, node) {
 		return model.Errorf(model.Internal, "check node %q does not match node %q", c.Node, node)
 	}
-	if err := checkName("CheckID", c.CheckID); err != nil {
+	if err := model.ValidateName("CheckID", c.CheckID); err != nil {
 		return err
 	}
 	switch c.Status {

@@ -168,7 +168,7 @@ func checkQueryBounds(q *model.PreparedQuery) error {
 		if len(text) > maxQueryText {
 			return "", model.Errorf(model.Internal, "%.20q... is %d bytes long, at most %d are allowed", text, len(text), maxQueryText)
 		}
-		return text, checkName("a text", text)
+		return text, model.ValidateName("a text", text)
 	}
 	if n := len(q.Template.Regexp); n > maxQueryRegexp {
 		return model.Errorf(model.Internal, "Template.Regexp is %d bytes long, at most %d are allowed", n, maxQueryRegexp)

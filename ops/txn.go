@@ -92,7 +92,7 @@ func (o *Ops) checkTxnOp(authz acl.Authorizer, op *model.TxnOp) error {
 				return err
 			}
 		}
-		if err := checkName("Node", n.Node); err != nil {
+		if err := model.ValidateName("Node", n.Node); err != nil {
 			return err
 		}
 		return o.permitNode(authz, acl.Node, accessOf(op.Node.Verb), n.Node, n.ID)
