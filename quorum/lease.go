@@ -174,6 +174,15 @@ func (l *lease) answered(server raft.ServerID, term uint64, sent time.Time) {
 	l.publish()
 }
 
+// heardSince tells whether a server has accepted a message that was sent in this
+// term, and not before the given time.
+func (l *lease) heardSince(server raft.ServerID, since time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, ok := l.heard[server]
+	return ok && !at.Before(since)
+}
+
 // publish makes what is known available to readers. It needs l.mu.
 func (l *lease) publish() {
 	var g *grant

@@ -1,7 +1,9 @@
 package quorum
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -140,44 +142,96 @@ func (q *Quorum) change(f func() (raft.IndexFuture, error)) error {
 	})
 }
 
-// TransferLeadership hands over to the server with the given ID, or to the one
-// that is furthest along when id is empty, and returns when this server no
+const (
+	// transferTries is to how many servers leadership is handed, one after the other,
+	// when nobody is named.
+	transferTries = 3
+	// transferRetry is how often is looked whether Raft is done with an attempt that
+	// has failed.
+	transferRetry = 20 * time.Millisecond
+)
+
+// TransferLeadership hands over to the server with the given ID, or to one of those
+// that are furthest along when id is empty, and returns when this server no
 // longer leads. Writes are refused meanwhile, with model.ErrNotLeader. When it
-// fails this server goes on to lead; if the other may still have got the
-// message, reads cost a round trip each until the next election. What has failed
-// is not tried again in the same term.
+// fails this server goes on to lead; if another may still have got the
+// message, reads cost a round trip each until the next election. To a server where
+// it has failed it is not tried again in the same term.
+//
+// An attempt takes an election timeout at most. Without id there are up to three.
 func (q *Quorum) TransferLeadership(id string) error {
 	if err := q.leads(); err != nil {
 		return err
 	}
-	address := raft.ServerAddress("")
-	if id != "" {
-		servers, _ := q.configuration()
-		for _, s := range servers {
-			if string(s.ID) == id && s.Suffrage == raft.Voter {
-				address = s.Address
-			}
-		}
-		if address == "" || id == q.id {
-			return model.Errorf(model.BadRequest, "server %q is not another voter", id)
-		}
-	}
-	if err := q.attempts.may(q.raft.CurrentTerm(), id); err != nil {
+	term := q.raft.CurrentTerm()
+	target, err := q.successor(term, id, true)
+	if err != nil {
 		return err
 	}
-	term := q.lease.suspend()
-	err := q.await(func() error {
-		if id == "" {
-			return outcomeOf(q.raft.LeadershipTransfer().Error())
+	suspended := q.lease.suspend()
+	for tries := 1; ; tries++ {
+		err := q.await(func() error { return q.handTo(target, tries > 1) })
+		if err == nil {
+			return nil
 		}
-		return outcomeOf(q.raft.LeadershipTransferToServer(raft.ServerID(id), address).Error())
-	})
-	if err != nil {
-		q.attempts.failed(q.raft.CurrentTerm(), id)
-		q.lease.keep(term)
-		return fmt.Errorf("transfer leadership: %w", err)
+		if !errors.Is(err, raft.ErrLeadershipTransferInProgress) {
+			q.attempts.failed(term, target.ID)
+		}
+		var none error
+		if id == "" && tries < transferTries && q.leadsIn(term) {
+			target, none = q.successor(term, "", false)
+		} else {
+			none = err
+		}
+		if none != nil {
+			q.lease.keep(suspended)
+			return fmt.Errorf("transfer leadership: %w", outcomeOf(err))
+		}
 	}
-	return nil
+}
+
+// handTo has Raft hand over to a server. again: the attempt before has just failed,
+// and Raft may not be done with it.
+func (q *Quorum) handTo(to raft.Server, again bool) error {
+	began := time.Now()
+	for {
+		err := q.raft.LeadershipTransferToServer(to.ID, to.Address).Error()
+		if !again || !errors.Is(err, raft.ErrLeadershipTransferInProgress) || time.Since(began) > q.electionTimeout {
+			return err
+		}
+		<-time.After(transferRetry)
+	}
+}
+
+// successor is the voter with the given ID, or the one that is furthest along of those
+// that were heard of lately, to whom it has not failed in this term to hand over. Raft
+// would choose one, too, but does not tell whom. silent: if there is none, one that
+// was not heard of will do.
+func (q *Quorum) successor(term uint64, id string, silent bool) (raft.Server, error) {
+	voters := q.transport.spreader.furthest(q.lease.peers(), term)
+	if id != "" {
+		i := slices.IndexFunc(voters, func(s raft.Server) bool { return string(s.ID) == id })
+		if i < 0 {
+			return raft.Server{}, model.Errorf(model.BadRequest, "server %q is not another voter", id)
+		}
+		return voters[i], q.attempts.may(term, voters[i].ID)
+	}
+	if len(voters) == 0 {
+		return raft.Server{}, model.Errorf(model.Internal, "transfer leadership: there is no other voter")
+	}
+	left := slices.DeleteFunc(slices.Clone(voters), func(s raft.Server) bool { return q.attempts.may(term, s.ID) != nil })
+	for _, s := range left {
+		if q.lease.heardSince(s.ID, time.Now().Add(-q.electionTimeout)) {
+			return s, nil
+		}
+	}
+	switch {
+	case len(left) == 0:
+		return raft.Server{}, q.attempts.may(term, voters[0].ID)
+	case !silent:
+		return raft.Server{}, model.Errorf(model.Internal, "transfer leadership: no other voter answers")
+	}
+	return left[0], nil
 }
 
 // attempts are the transfers of leadership that failed in a term. In raft 1.8.0 one
@@ -188,30 +242,25 @@ func (q *Quorum) TransferLeadership(id string) error {
 type attempts struct {
 	mu   sync.Mutex
 	term uint64
-	to   map[string]bool // IDs of servers; "" is any
+	to   map[raft.ServerID]bool
 }
 
-// may returns why not to try in a term, or nil; id is as for TransferLeadership.
-// Raft does not say whom it chose when it could choose.
-func (a *attempts) may(term uint64, id string) error {
+// may returns why not to try in a term, or nil.
+func (a *attempts) may(term uint64, to raft.ServerID) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	advice := "try again after the next election"
-	switch {
-	case a.term != term, len(a.to) == 0, id != "" && !a.to[id] && !a.to[""]:
+	if a.term != term || !a.to[to] {
 		return nil
-	case !a.to[""]:
-		advice = "name another server, or " + advice
 	}
 	return model.Errorf(model.Internal, "transfer leadership: an earlier attempt has failed in this term, "+
-		"and may still wait for a server that does not follow: %s", advice)
+		"and may still wait for a server that does not follow: name another server, or try again after the next election")
 }
 
-func (a *attempts) failed(term uint64, id string) {
+func (a *attempts) failed(term uint64, to raft.ServerID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.term != term {
-		a.term, a.to = term, map[string]bool{}
+		a.term, a.to = term, map[raft.ServerID]bool{}
 	}
-	a.to[id] = true
+	a.to[to] = true
 }

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"muster/internal/memnet"
 	"muster/model"
 )
@@ -139,29 +141,104 @@ func TestTransferFailsTwice(t *testing.T) {
 	})
 }
 
-// Who may not try again is told what helps.
-func TestTransferAdvice(t *testing.T) {
-	for _, test := range []struct {
-		failed, next, want string // want "": it may
-	}{
-		{"a", "b", ""},
-		{"a", "a", "name another server, or try again after the next election"},
-		{"a", "", "name another server, or try again after the next election"},
-		{"", "a", ": try again after the next election"},
-		{"", "", ": try again after the next election"},
-	} {
-		var a attempts
-		if err := a.may(1, test.failed); err != nil {
-			t.Error("the first attempt:", err)
+// A server to which it has failed to hand over is told so, until the next term; the
+// others may have it.
+func TestTransferAttempts(t *testing.T) {
+	var a attempts
+	if err := a.may(1, "a"); err != nil {
+		t.Error("the first attempt:", err)
+	}
+	a.failed(1, "a")
+	a.failed(1, "b")
+	for id, refused := range map[raft.ServerID]bool{"a": true, "b": true, "c": false} {
+		if err := a.may(1, id); (err != nil) != refused {
+			t.Errorf("%s: %v", id, err)
 		}
-		a.failed(1, test.failed)
-		if err := a.may(1, test.next); (err == nil) != (test.want == "") || err != nil && !strings.HasSuffix(err.Error(), test.want) {
-			t.Errorf("%q after %q: %v", test.next, test.failed, err)
-		}
-		if err := a.may(2, test.next); err != nil {
-			t.Errorf("%q in the next term: %v", test.next, err)
+		if err := a.may(2, id); err != nil {
+			t.Errorf("%s in the next term: %v", id, err)
 		}
 	}
+}
+
+// Whom nobody names is chosen: not who does not answer, and after a failure another.
+func TestTransferToAny(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		before func(t *testing.T, c *cluster, leader, first *server)
+		least  time.Duration // how long it takes
+		most   time.Duration
+	}{
+		{"all are well", func(*testing.T, *cluster, *server, *server) {}, 0, 100 * time.Millisecond},
+		{"one has not been heard of for long", func(_ *testing.T, c *cluster, _, first *server) {
+			c.net.Isolate(first.ip)
+			time.Sleep(2 * electionTimeout)
+		}, 0, 100 * time.Millisecond},
+		{"one is lost at that moment", func(_ *testing.T, c *cluster, _, first *server) {
+			c.net.Isolate(first.ip)
+		}, electionTimeout, electionTimeout + 300*time.Millisecond},
+		{"it has failed to one that was named", func(t *testing.T, c *cluster, leader, first *server) {
+			c.net.Isolate(first.ip)
+			proposeAll(t, leader.Quorum, "w") // which that one does not have
+			if err := leader.TransferLeadership(first.cfg.ID); err == nil {
+				t.Error("handed over to a server that can't be reached")
+			}
+			c.net.Rejoin(first.ip)
+			time.Sleep(2 * electionTimeout)
+		}, 0, 100 * time.Millisecond},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t, 3, nil)
+				defer c.close()
+				leader := c.leader()
+				time.Sleep(2 * electionTimeout)
+				proposeAll(t, leader.Quorum, "x")
+				synctest.Wait()
+				voters := leader.transport.spreader.furthest(leader.lease.peers(), leader.raft.CurrentTerm())
+				first := c.servers[slices.IndexFunc(c.servers, func(s *server) bool { return s.cfg.ID == string(voters[0].ID) })]
+				test.before(t, c, leader, first)
+				start := time.Now()
+				if err := leader.TransferLeadership(""); err != nil {
+					t.Fatal(err)
+				}
+				if d := time.Since(start); d < test.least || d > test.most {
+					t.Errorf("it took %v", d)
+				}
+				next := c.leader(leader)
+				if test.least > 0 && next == first {
+					t.Error("it leads who cannot be reached")
+				}
+				proposeAll(t, next.Quorum, "y")
+				c.net.Rejoin(first.ip)
+			})
+		})
+	}
+}
+
+// With nobody left to hand over to, who leads goes on, and says what helps.
+func TestTransferToNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		defer c.close()
+		leader := c.leader()
+		for _, s := range c.others(leader) {
+			c.net.Isolate(s.ip)
+			proposeAll(t, leader.Quorum, "x") // which it does not have
+			if err := leader.TransferLeadership(s.cfg.ID); err == nil {
+				t.Fatal("handed over to a server that can't be reached")
+			}
+			c.net.Rejoin(s.ip)
+			time.Sleep(2 * electionTimeout)
+		}
+		err := leader.TransferLeadership("")
+		if err == nil || !strings.HasSuffix(err.Error(), "name another server, or try again after the next election") {
+			t.Error(err)
+		}
+		if !leader.IsLeader() || !leader.ReadOK() {
+			t.Error("who could not hand over does not lead any more")
+		}
+		proposeAll(t, leader.Quorum, "y")
+	})
 }
 
 func TestMembersChange(t *testing.T) {
