@@ -102,9 +102,16 @@ func Ask[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Qu
 		timeout = t.C
 	}
 	expired, seen := false, uint64(0)
-	current := q.Mode == Stale // what is read from now on is as current as asked for
+	current := q.current()
 	for {
 		reign := o.log.Reign()
+		if reign == 0 && !current && q.MinIndex == 0 {
+			// A follower: nothing that it read now could be answered.
+			if err := o.log.ConfirmRead(ctx, false); err != nil {
+				return none, Meta{}, err
+			}
+			current = true
+		}
 		answer, release, err := a.get(q.MinIndex > 0)
 		if err != nil {
 			return none, Meta{}, err
@@ -209,6 +216,13 @@ func (o *Ops) admit(ctx context.Context, q *Query) error {
 		return o.log.ConfirmRead(ctx, true)
 	}
 	return nil
+}
+
+// current tells whether what is read once the question was let in is as current
+// as asked for. Who waits first, and wants no stale answer, has it confirmed
+// afterwards.
+func (q *Query) current() bool {
+	return q.Mode == Stale || q.Mode == Consistent && q.MinIndex == 0
 }
 
 func (o *Ops) meta(m Mode, index uint64) Meta {

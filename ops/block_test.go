@@ -259,6 +259,47 @@ func TestAskReadsAgainWithoutLease(t *testing.T) {
 	}
 }
 
+// A follower, whose reads are always confirmed, evaluates a question once, and
+// asks once, also for ?consistent; who waits for a change has it confirmed after
+// that.
+func TestAskOnFollowerEvaluatesOnce(t *testing.T) {
+	r := newReign()
+	o := r.Ops(acl.Open{})
+	set(t, r.Log, "k", "older")
+	set(t, r.Log, "k", "old")
+	r.ok.Store(false)
+	for _, q := range []ops.Query{{}, {Mode: ops.Consistent}, {Mode: ops.Stale}} {
+		evaluated := 0
+		qu := o.KVGet("k")
+		eval := qu.Eval
+		qu.Eval = func(v *state.Version) (uint64, *model.KVPair, error) {
+			evaluated++
+			return eval(v)
+		}
+		want := 1
+		if q.Mode == ops.Stale {
+			want = 0
+		}
+		r.confirmed = nil
+		if _, _, err := ops.Ask(t.Context(), o, nil, &q, qu, plain); err != nil || evaluated != 1 || len(r.confirmed) != want {
+			t.Errorf("%v: evaluated %d times, confirmed %v, %v", q.Mode, evaluated, r.confirmed, err)
+		}
+		evaluated, r.confirmed = 0, nil
+		h, err := ops.Hold(t.Context(), o, nil, &q, qu, plain)
+		if err != nil || evaluated != 1 || len(r.confirmed) != want {
+			t.Fatalf("%v: held after %d evaluations, confirmed %v, %v", q.Mode, evaluated, r.confirmed, err)
+		}
+		h.Release()
+	}
+	for _, mode := range []ops.Mode{ops.Default, ops.Consistent} {
+		r.confirmed = nil
+		_, _, err := get(t.Context(), o, "k", ops.Query{Mode: mode, MinIndex: 1})
+		if n := len(r.confirmed); err != nil || n == 0 || r.confirmed[n-1] {
+			t.Errorf("mode %v with an index: confirmed %v, %v", mode, r.confirmed, err)
+		}
+	}
+}
+
 // A server that leads after it has read did not necessarily lead before:
 // another one may have led between, and what was read be older than that.
 func TestAskReadsAgainInAnotherReign(t *testing.T) {

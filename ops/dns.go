@@ -41,16 +41,17 @@ func Hold[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Q
 	if err := o.admit(ctx, q); err != nil {
 		return nil, err
 	}
-	for current := q.Mode == Stale; ; current = true {
-		reign := o.log.Reign()
-		answer, release, err := a.get(true)
-		if err != nil {
-			return nil, err
+	for current := q.current(); ; current = true {
+		if reign := o.log.Reign(); current || reign != 0 {
+			answer, release, err := a.get(true)
+			if err != nil {
+				return nil, err
+			}
+			if current || o.log.Reign() == reign {
+				return &Held[V]{Value: answer.Value, o: o, q: *q, answer: answer, release: release, authz: authz}, nil
+			}
+			release()
 		}
-		if current || (reign != 0 && o.log.Reign() == reign) {
-			return &Held[V]{Value: answer.Value, o: o, q: *q, answer: answer, release: release, authz: authz}, nil
-		}
-		release()
 		if err := o.log.ConfirmRead(ctx, false); err != nil {
 			return nil, err
 		}

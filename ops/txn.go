@@ -45,10 +45,14 @@ func (o *Ops) readTxn(ctx context.Context, q *Query, t *model.Txn) (*model.TxnRe
 	if err := o.admit(ctx, q); err != nil {
 		return nil, err
 	}
-	reign := o.log.Reign()
-	resp := o.store.Current().ReadTxn(t)
-	if q.Mode == Stale || (reign != 0 && o.log.Reign() == reign) {
-		return resp, nil
+	if q.current() {
+		return o.store.Current().ReadTxn(t), nil
+	}
+	if reign := o.log.Reign(); reign != 0 {
+		resp := o.store.Current().ReadTxn(t)
+		if o.log.Reign() == reign {
+			return resp, nil
+		}
 	}
 	if err := o.log.ConfirmRead(ctx, false); err != nil {
 		return nil, err
