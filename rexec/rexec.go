@@ -174,7 +174,9 @@ func (j *job) command() (*exec.Cmd, func(), error) {
 			remove()
 			return nil, nothing, err
 		}
-		return exec.Command(f.Name()), remove, nil
+		// A script need not name its interpreter: a shell runs what the kernel
+		// does not know how to.
+		return exec.Command("/bin/sh", "-c", `exec "$0"`, f.Name()), remove, nil
 	case len(j.Args) > 0:
 		return exec.Command(j.Args[0], j.Args[1:]...), nothing, nil
 	case j.Command != "":

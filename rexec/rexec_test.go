@@ -73,6 +73,8 @@ func TestJobs(t *testing.T) {
 		"by a shell":     {job{Command: "echo $((1+1)); exit 3"}, "2\n", "3"},
 		"without one":    {job{Args: []string{"echo", "$X"}}, "$X\n", "0"},
 		"script":         {job{Script: []byte("#!/bin/sh\necho own >&2\n")}, "own\n", "0"},
+		"plain script":   {job{Script: []byte("echo $((1+1))\nexit 4\n")}, "2\n", "4"},
+		"killed script":  {job{Script: []byte("kill -9 $$\n")}, "signal: killed", "255"},
 		"nothing":        {job{}, "the job names no command", "255"},
 		"not there":      {job{Args: []string{"/no/such/program"}}, "fork/exec /no/such/program: no such file or directory", "255"},
 		"a signal ended": {job{Command: "kill -9 $$"}, "signal: killed", "255"},
