@@ -63,8 +63,8 @@ func (s *servicesRegister) Run(c *command.Call) int {
 		return command.ExitError
 	}
 	for _, service := range services {
-		opts := api.ServiceRegisterOpts{Token: service.Token}
-		if err := client.Agent().ServiceRegisterOpts(&service.AgentServiceRegistration, opts); err != nil {
+		opts := &api.WriteOptions{Token: service.Token}
+		if _, err := client.Raw().Write("/v1/agent/service/register", service, nil, opts); err != nil {
 			return c.Fail("Error registering service %q: %s", service.Name, err)
 		}
 		c.Printf("Registered service: %s", service.Name)

@@ -20,7 +20,21 @@ import (
 // with.
 type definition struct {
 	api.AgentServiceRegistration `mapstructure:",squash"`
-	Token                        string
+	// Check and Checks stand in the place of the registration's.
+	Check  *checkDefinition   `mapstructure:"-"`
+	Checks []*checkDefinition `mapstructure:"-"`
+	Token  string             `json:"-"`
+}
+
+// A checkDefinition is a check of a service: what the client library has of
+// it, and what agents take besides.
+type checkDefinition struct {
+	api.AgentServiceCheck `mapstructure:",squash"`
+	// ID is what files call CheckID.
+	ID               string `json:"-"`
+	DisableRedirects bool   `json:",omitempty"`
+	OSService        string `json:",omitempty"`
+	OutputMaxSize    int    `json:",omitempty"`
 }
 
 func (d *definition) id() string { return cmp.Or(d.ID, d.Name) }
@@ -57,7 +71,6 @@ func parseServices(data []byte, isJSON bool) ([]*definition, error) {
 	var all []*definition
 	for _, key := range []string{"service", "services"} {
 		for _, raw := range objects(file[key]) {
-			nameChecks(raw)
 			d, err := decodeService(raw)
 			if err != nil {
 				return nil, err
@@ -88,21 +101,39 @@ func objects(v any) []map[string]any {
 	return nil
 }
 
-// nameChecks gives the checks of a service the key that the API has for their
-// id.
-func nameChecks(service map[string]any) {
-	for _, check := range slices.Concat(objects(service["check"]), objects(service["checks"])) {
-		if id, ok := check["id"]; ok {
-			delete(check, "id")
-			check["check_id"] = id
+func decodeService(raw map[string]any) (*definition, error) {
+	service, checks := map[string]any{}, map[string]any{}
+	for key, value := range raw {
+		if strings.EqualFold(key, "check") || strings.EqualFold(key, "checks") {
+			checks[key] = value
+		} else {
+			service[key] = value
 		}
 	}
+	var defined struct {
+		Check  *checkDefinition
+		Checks []*checkDefinition
+	}
+	if err := decodeStrictly(checks, &defined); err != nil {
+		return nil, err
+	}
+	for _, check := range append(slices.Clone(defined.Checks), defined.Check) {
+		if check != nil && check.ID != "" {
+			check.CheckID = check.ID
+		}
+	}
+	d := &definition{}
+	if err := decodeStrictly(service, d); err != nil {
+		return nil, err
+	}
+	d.Check, d.Checks = defined.Check, defined.Checks
+	return d, nil
 }
 
-func decodeService(raw map[string]any) (*definition, error) {
-	d := &definition{}
+func decodeStrictly(raw map[string]any, to any) error {
 	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-		Result:           d,
+		Result:           to,
+		RootName:         "service",
 		ErrorUnused:      true,
 		WeaklyTypedInput: true,
 		DecodeHook:       onlyObject,
@@ -111,9 +142,9 @@ func decodeService(raw map[string]any) (*definition, error) {
 		},
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return d, decoder.Decode(raw)
+	return decoder.Decode(raw)
 }
 
 // onlyObject takes the object out of the list that HCL makes of every block,

@@ -74,7 +74,8 @@ func TestServicesFiles(t *testing.T) {
 			}
 		}`)
 	many := write("many.json", `{"services": [
-		{"name": "db", "checks": [{"args": ["true"], "interval": "1s"}, {"ttl": "5s", "name": "pulse"}]},
+		{"name": "db", "checks": [{"args": ["true"], "interval": "1s"}, {"ttl": "5s", "name": "pulse"},
+			{"ID": "os", "os_service": "w32time", "interval": "1s", "output_max_size": 10, "disable_redirects": true}]},
 		{"Name": "cache", "EnableTagOverride": false, "connect": {"sidecar_service": {"proxy": {"upstreams": [
 			{"destination_name": "db", "local_bind_port": 1234}], "config": {"some_key": 1}}}}}]}`)
 	a := clitest.Start(t)
@@ -92,10 +93,11 @@ func TestServicesFiles(t *testing.T) {
 			`"Weights":{"Passing":10,"Warning":1},"Check":{"CheckID":"web-up","Interval":"10s","HTTP":"http://localhost",` +
 			`"Header":{"accept":["x"]},"DeregisterCriticalServiceAfter":"1m"},"Checks":null}`,
 		`PUT /v1/agent/service/register {"Name":"db","Check":null,"Checks":[{"ScriptArgs":["true"],"Interval":"1s"},` +
-			`{"Name":"pulse","TTL":"5s"}]}`,
-		`PUT /v1/agent/service/register {"Name":"cache","Check":null,"Checks":null,"Connect":{"SidecarService":` +
+			`{"Name":"pulse","TTL":"5s"},` +
+			`{"CheckID":"os","Interval":"1s","DisableRedirects":true,"OSService":"w32time","OutputMaxSize":10}]}`,
+		`PUT /v1/agent/service/register {"Name":"cache","Connect":{"SidecarService":` +
 			`{"Check":null,"Checks":null,"Proxy":{"Config":{"some_key":1},"Upstreams":[{"DestinationName":"db",` +
-			`"LocalBindPort":1234,"MeshGateway":{}}],"MeshGateway":{},"Expose":{}}}}}`,
+			`"LocalBindPort":1234,"MeshGateway":{}}],"MeshGateway":{},"Expose":{}}}},"Check":null,"Checks":null}`,
 	}
 	for i, request := range a.Requests()[:3] {
 		if request != want[i] {
@@ -107,9 +109,10 @@ func TestServicesFiles(t *testing.T) {
 func TestServicesBadFiles(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{`service { port = 80 }`, "a service has no name"},
-		{`service { name = "x" nonsense = 1 }`, "nonsense"},
+		{`service { name = "x" nonsense = 1 }`, "'service' has invalid keys: nonsense"},
 		{`service {`, "object expected closing RBRACE"},
 		{`service { name = "x" port = "many" }`, "Port"},
+		{`service { name = "x" check { nonsense = 1 } }`, "'service.Check' has invalid keys: nonsense"},
 	} {
 		if _, err := parseServices([]byte(test.text), false); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %v, want %s", test.text, err, test.want)
