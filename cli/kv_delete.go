@@ -41,10 +41,7 @@ func (k *kvDelete) Run(c *command.Call) int {
 	if !c.OneArg() {
 		return command.ExitError
 	}
-	key := ""
-	if len(c.Args) == 1 {
-		key = c.Args[0]
-	}
+	key := keyArg(c)
 	switch {
 	case key == "" && !k.recurse:
 		return c.Fail("Error! Missing KEY argument")

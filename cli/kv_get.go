@@ -49,10 +49,7 @@ func (k *kvGet) Run(c *command.Call) int {
 	if !c.OneArg() {
 		return command.ExitError
 	}
-	key := ""
-	if len(c.Args) == 1 {
-		key = c.Args[0]
-	}
+	key := keyArg(c)
 	if key == "" && !k.keys && !k.recurse {
 		return c.Fail("Error! Missing KEY argument")
 	}
@@ -79,6 +76,16 @@ func (k *kvGet) Run(c *command.Call) int {
 		c.Println(k.value(pair))
 	}
 	return 0
+}
+
+// keyArg is the key or prefix among the arguments, or "". No key begins with a
+// slash, but people write "/" for all keys: the client library leaves the first
+// slash out when it asks, and so what is said names the key that was meant.
+func keyArg(c *command.Call) string {
+	if len(c.Args) == 0 {
+		return ""
+	}
+	return strings.TrimPrefix(c.Args[0], "/")
 }
 
 func (k *kvGet) runKeys(c *command.Call, client *api.Client, prefix string) int {

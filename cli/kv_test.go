@@ -42,6 +42,8 @@ func TestKVGet(t *testing.T) {
 		},
 		{args: "kv get none", answers: map[string]string{"GET /v1/kv/none": "404 "}, code: 1, err: "Error! No key exists at: none\n"},
 		{args: "kv get", code: 1, err: "Error! Missing KEY argument\n"},
+		{args: "kv get /", code: 1, err: "Error! Missing KEY argument\n"},
+		{args: "kv get /none", answers: map[string]string{"GET /v1/kv/none": "404 "}, code: 1, err: "Error! No key exists at: none\n"},
 		{args: "kv get a b", code: 1, err: "Too many arguments (expected 1, got 2)\n"},
 		{
 			args: "kv get -datacenter=dc2 -stale x", answers: map[string]string{"GET /v1/kv/x?dc=dc2&stale=": "[" + minconns + "]"},
@@ -109,6 +111,8 @@ func TestKVDelete(t *testing.T) {
 	runSteps(t, []step{
 		{args: "kv delete x", answers: done, out: "Success! Deleted key: x\n", asked: []string{"DELETE /v1/kv/x"}},
 		{args: "kv delete -recurse x", answers: done, out: "Success! Deleted keys with prefix: x\n", asked: []string{"DELETE /v1/kv/x?recurse="}},
+		{args: "kv delete /x", answers: done, out: "Success! Deleted key: x\n", asked: []string{"DELETE /v1/kv/x"}},
+		{args: "kv delete /", code: 1, err: "Error! Missing KEY argument\n"},
 		{args: "kv delete", code: 1, err: "Error! Missing KEY argument\n"},
 		{args: "kv delete -cas x", code: 1, err: "Cannot delete a key that does not exist. Provide a -modify-index greater than than 0.\n"},
 		{args: "kv delete -cas -modify-index=1 -recurse x", code: 1, err: "Cannot specify both -cas and -recurse!\n"},

@@ -38,15 +38,11 @@ func (k *kvExport) Run(c *command.Call) int {
 	if !c.OneArg() {
 		return command.ExitError
 	}
-	prefix := ""
-	if len(c.Args) == 1 {
-		prefix = c.Args[0]
-	}
 	client, ok := c.Client()
 	if !ok {
 		return command.ExitError
 	}
-	pairs, _, err := client.KV().List(prefix, c.Query())
+	pairs, _, err := client.KV().List(keyArg(c), c.Query())
 	if err != nil {
 		return readFailed(c, err)
 	}
