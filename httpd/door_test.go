@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -315,7 +316,12 @@ func TestHeaders(t *testing.T) {
 		{"/v1/catalog/nodes", "Content-Type", "application/json"},
 		{"/v1/catalog/nodes", "X-Consul-Index", "1"},
 		{"/v1/catalog/nodes", "X-Consul-Knownleader", "true"},
-		{"/v1/catalog/nodes", "X-Consul-Lastcontact", "1500"},
+		{"/v1/catalog/nodes", "X-Consul-Lastcontact", "0"},
+		{"/v1/catalog/nodes?consistent", "X-Consul-Lastcontact", "0"},
+		{"/v1/catalog/nodes?stale", "X-Consul-Lastcontact", "1500"},
+		{"/v1/catalog/nodes?max_stale=1h", "X-Consul-Lastcontact", "1500"},
+		{"/v1/catalog/nodes?max_stale=1s", "X-Consul-Lastcontact", "0"},
+		{"/v1/catalog/nodes?max_stale=1s", "X-Consul-Effective-Consistency", "leader"},
 		{"/v1/catalog/nodes", "X-Consul-Effective-Consistency", "leader"},
 		{"/v1/catalog/nodes?stale", "X-Consul-Effective-Consistency", "stale"},
 		{"/v1/catalog/nodes?max_stale=1h", "X-Consul-Effective-Consistency", "stale"},
@@ -338,6 +344,10 @@ func TestHeaders(t *testing.T) {
 		if got := header(c.url).Get(c.name); got != c.want {
 			t.Errorf("%s: %s %q, want %q", c.url, c.name, got, c.want)
 		}
+	}
+	txn := r.do("PUT", "/v1/txn?stale", `[{"KV":{"Verb":"get","Key":"k"}}]`).Body.String()
+	if !strings.Contains(txn, `"LastContact":1500000000,"KnownLeader":true,"ConsistencyLevel":"stale"`) {
+		t.Errorf("a stale transaction: %s", txn)
 	}
 	r.log.SetLeader("", 0)
 	if got := header("/v1/catalog/nodes?stale").Get("X-Consul-Knownleader"); got != "false" {
@@ -558,4 +568,21 @@ func TestCached(t *testing.T) {
 			t.Errorf("%s: X-Cache", url)
 		}
 	}
+}
+
+// Any server gives a stale snapshot, also when nobody leads.
+func TestStaleSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.put("k", "v")
+		r.log.SetLeader("", time.Minute)
+		r.cluster.leading = false
+		w := r.do("GET", "/v1/snapshot?stale", "")
+		if w.Code != 200 || !strings.HasPrefix(w.Body.String(), "\x1f\x8b") || w.Header().Get("X-Consul-Lastcontact") != "60000" {
+			t.Errorf("%d, %v", w.Code, w.Header())
+		}
+		if w := r.do("GET", "/v1/snapshot", ""); w.Code != 500 || w.Body.String() != "No cluster leader" {
+			t.Errorf("one that is not stale: %d %q", w.Code, w.Body)
+		}
+	})
 }

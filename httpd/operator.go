@@ -18,7 +18,7 @@ func operatorRoutes() []route {
 		{method: "GET", path: "/v1/operator/autopilot/health", place: relay.Leader, rule: must(acl.Operator, acl.Read), handle: (*call).autopilotHealth},
 		{method: "GET", path: "/v1/operator/autopilot/state", place: relay.Leader, rule: must(acl.Operator, acl.Read), handle: (*call).autopilotState},
 		{method: "GET", path: "/v1/operator/usage", place: relay.Server, rule: must(acl.Operator, acl.Read), handle: (*call).usage},
-		{method: "GET", path: "/v1/snapshot", place: relay.Leader, rule: must(acl.ACL, acl.Write), handle: (*call).snapshotSave, stream: true},
+		{method: "GET", path: "/v1/snapshot", place: relay.Leader, stale: true, rule: must(acl.ACL, acl.Write), handle: (*call).snapshotSave, stream: true},
 		{method: "PUT", path: "/v1/snapshot", place: relay.Leader, rule: must(acl.ACL, acl.Write), handle: (*call).snapshotRestore, stream: true},
 	}
 }

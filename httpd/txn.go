@@ -67,7 +67,7 @@ type txnAnswer struct {
 type txnReadAnswer struct {
 	txnAnswer
 	Index            uint64
-	LastContact      int64
+	LastContact      int64 // ns
 	KnownLeader      bool
 	ConsistencyLevel string
 	NotModified      bool
@@ -113,7 +113,7 @@ func (c *call) txn() error {
 	}
 	meta := c.door.cfg.Ops.Meta(c.q.Mode)
 	c.setContact(meta)
-	read := txnReadAnswer{txnAnswer: answer, LastContact: meta.LastContact.Milliseconds(), KnownLeader: meta.KnownLeader}
+	read := txnReadAnswer{txnAnswer: answer, LastContact: int64(meta.LastContact), KnownLeader: meta.KnownLeader}
 	if c.q.Mode == ops.Stale || c.q.Mode == ops.Consistent {
 		read.ConsistencyLevel = hModes[c.q.Mode][0]
 	}

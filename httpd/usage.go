@@ -38,7 +38,7 @@ func (c *call) usage() error {
 	}
 	c.setMeta(meta)
 	out := usageAnswer{Usage: map[string]*ops.Usage{c.door.cfg.Datacenter: here}, Index: meta.Index,
-		LastContact: int64(meta.LastContact), KnownLeader: meta.KnownLeader, ConsistencyLevel: hModes[c.q.Mode][0]}
+		LastContact: int64(meta.LastContact), KnownLeader: meta.KnownLeader, ConsistencyLevel: hModes[meta.Mode][0]}
 	if c.has("global") && c.param("global") != "false" {
 		for _, dc := range c.door.cfg.Agent.Datacenters() {
 			if dc == c.door.cfg.Datacenter {

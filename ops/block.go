@@ -47,8 +47,11 @@ type Query struct {
 type Meta struct {
 	Index       uint64
 	KnownLeader bool
+	// LastContact is how long ago the answering server heard of the leader, for
+	// what may be as old as that: 0 unless Mode is Stale.
 	LastContact time.Duration
-	Mode        Mode
+	// Mode is how the answer was got: not Stale when MaxStale was exceeded.
+	Mode Mode
 }
 
 // Question is something that can be asked of the state.
@@ -92,7 +95,8 @@ func Ask[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Qu
 	if qu.Key != "" && (qu.Filter == nil || authz.AllowsAll()) {
 		a.cache = cache
 	}
-	if err := o.admit(ctx, q); err != nil {
+	mode, err := o.admit(ctx, q)
+	if err != nil {
 		return none, Meta{}, err
 	}
 	var timeout <-chan time.Time
@@ -122,7 +126,7 @@ func Ask[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Qu
 			value, index := answer.Value, answer.Index
 			release()
 			if current || (reign != 0 && o.log.Reign() == reign) {
-				return value, o.meta(q.Mode, index), nil
+				return value, o.meta(mode, index), nil
 			}
 			if err := o.log.ConfirmRead(ctx, false); err != nil {
 				return none, Meta{}, err
@@ -204,18 +208,18 @@ func (a *asking[T, V]) fill(answer *view.Answer[V]) error {
 	return nil
 }
 
-// admit lets a question in when this server may answer it at all.
-func (o *Ops) admit(ctx context.Context, q *Query) error {
+// admit lets a question in when this server may answer it at all, and tells how
+// it is answered.
+func (o *Ops) admit(ctx context.Context, q *Query) (Mode, error) {
 	switch q.Mode {
 	case Stale:
 		if q.MaxStale > 0 && o.log.LastContact() > q.MaxStale {
-			return o.log.ConfirmRead(ctx, false)
+			return Default, o.log.ConfirmRead(ctx, false)
 		}
-		return nil
 	case Consistent:
-		return o.log.ConfirmRead(ctx, true)
+		return Consistent, o.log.ConfirmRead(ctx, true)
 	}
-	return nil
+	return q.Mode, nil
 }
 
 // current tells whether what is read once the question was let in is as current
@@ -227,7 +231,11 @@ func (q *Query) current() bool {
 
 func (o *Ops) meta(m Mode, index uint64) Meta {
 	_, leader := o.log.Leader()
-	return Meta{Index: index, KnownLeader: leader != "", LastContact: o.log.LastContact(), Mode: m}
+	meta := Meta{Index: index, KnownLeader: leader != "", Mode: m}
+	if m == Stale {
+		meta.LastContact = o.log.LastContact()
+	}
+	return meta
 }
 
 // waitTime bounds the wait and spreads the returns of those who began together.

@@ -38,7 +38,7 @@ func Hold[T, V any](ctx context.Context, o *Ops, cache *Cache[V], q *Query, qu Q
 	if !reflect.TypeOf(authz).Comparable() {
 		authz = nil
 	}
-	if err := o.admit(ctx, q); err != nil {
+	if _, err := o.admit(ctx, q); err != nil {
 		return nil, err
 	}
 	for current := q.current(); ; current = true {

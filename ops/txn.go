@@ -42,7 +42,7 @@ func (o *Ops) writeTxn(ctx context.Context, _ *Query, t *model.Txn) (*model.TxnR
 }
 
 func (o *Ops) readTxn(ctx context.Context, q *Query, t *model.Txn) (*model.TxnResponse, error) {
-	if err := o.admit(ctx, q); err != nil {
+	if _, err := o.admit(ctx, q); err != nil {
 		return nil, err
 	}
 	if q.current() {

@@ -17,11 +17,16 @@ type Applier interface {
 
 // CatchUp returns when this server, which follows, has applied everything that
 // was acknowledged before the call. It asks the leader for its index once for
-// all callers that came meanwhile.
+// all callers that came meanwhile, and gives up after Hold.
 func (r *Relay) CatchUp(ctx context.Context, consistent bool, local Applier) error {
 	round := r.reads.join(consistent, func(consistent bool) (uint64, error) { return r.readIndex(consistent) })
+	// A round that waits for one that finds no leader would take twice as long.
+	timeout := time.NewTimer(r.cfg.Hold)
+	defer timeout.Stop()
 	select {
 	case <-round.done:
+	case <-timeout.C:
+		return model.ErrNoLeader
 	case <-ctx.Done():
 		return model.Errorf(model.Canceled, "%w", context.Cause(ctx))
 	}

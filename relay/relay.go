@@ -186,7 +186,8 @@ func (r *Relay) Pass(w http.ResponseWriter, req *http.Request, need Need) (passe
 	if r.Here(need) {
 		return false, nil
 	}
-	if req.Header.Get(headerFinal) != "" {
+	// The leader it came to may find in its body that it is for another datacenter.
+	if req.Header.Get(headerFinal) != "" && r.ours(need.Datacenter) {
 		return false, model.ErrNotLeader
 	}
 	out := &wire.Request{Method: req.Method, URI: req.URL.RequestURI(), Header: req.Header.Clone()}

@@ -259,6 +259,24 @@ func TestPassOnce(t *testing.T) {
 	}
 }
 
+// The leader reads in a body for which datacenter a request is. It hands it on,
+// whoever sent it to the leader.
+func TestPassOnToOtherDatacenter(t *testing.T) {
+	k := newWorld(t, true)
+	k.cluster.set(true, "")
+	there := k.serve("10.1.0.2", &server{})
+	k.alive = func(dc string) ([]string, bool) { return []string{there}, dc == "dc2" }
+	r := httptest.NewRequest("PUT", "/v1/catalog/register", strings.NewReader("body"))
+	r.Header.Set("X-Muster-Final", "1")
+	need := leader
+	need.Datacenter = "dc2"
+	w := httptest.NewRecorder()
+	passed, err := k.relay.Pass(w, r, need)
+	if got := w.Body.String(); !passed || err != nil || got != `body from s1, final ""` {
+		t.Errorf("%t, %v, %q", passed, err, got)
+	}
+}
+
 // A server that comes to lead while it looks for the leader answers itself,
 // and has all of the request for it.
 func TestPassBecomesLeader(t *testing.T) {
@@ -515,6 +533,16 @@ func TestCatchUp(t *testing.T) {
 		if err := k.relay.CatchUp(t.Context(), false, local); model.KindOf(err) != model.NoLeader || time.Since(began) != hold {
 			t.Errorf("without a leader: %v after %s", err, time.Since(began))
 		}
+		for range 3 { // those that come while it is asked in vain do not wait twice
+			wg.Go(func() {
+				began := time.Now()
+				if err := k.relay.CatchUp(t.Context(), false, local); model.KindOf(err) != model.NoLeader || time.Since(began) != hold {
+					t.Errorf("without a leader, among others: %v after %s", err, time.Since(began))
+				}
+			})
+			time.Sleep(hold / 4)
+		}
+		wg.Wait()
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := k.relay.CatchUp(gone, false, local); model.KindOf(err) != model.Canceled {
