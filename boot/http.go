@@ -49,8 +49,9 @@ func (a *Agent) startHTTP() error {
 		DiscoveryMaxStale: a.cfg.HTTP.DiscoveryMaxStale, ResponseHeaders: a.cfg.HTTP.ResponseHeaders,
 		BlockEndpoints: a.cfg.HTTP.BlockEndpoints, WriteFrom: networks(a.cfg.HTTP.AllowWriteFrom),
 		UnprintablePaths: a.cfg.HTTP.DisableUnprintableFilter, EnableDebug: a.cfg.EnableDebug,
-		TranslateWAN: a.cfg.RPC.TranslateWANAddrs,
-		Connect:      a.cfg.Connect.Enabled, IsServerName: a.isServerName,
+		NoCoordinates: a.cfg.DisableCoordinates,
+		TranslateWAN:  a.cfg.RPC.TranslateWANAddrs,
+		Connect:       a.cfg.Connect.Enabled, IsServerName: a.isServerName,
 		DefaultToken: func() string { return a.cfg.ACL.Tokens.Default },
 		UI:           page, UIPath: a.cfg.UI.ContentPath,
 	})

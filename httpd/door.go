@@ -60,7 +60,9 @@ type Config struct {
 	// UnprintablePaths lets control characters in paths pass.
 	UnprintablePaths bool
 	EnableDebug      bool
-	TranslateWAN     bool
+	// NoCoordinates refuses what is asked about them of this agent.
+	NoCoordinates bool
+	TranslateWAN  bool
 	// Connect tells that the cluster has a certificate authority of its own.
 	Connect bool
 	// IsServerName tells whether a name is that of the cluster's servers.

@@ -134,6 +134,15 @@ func TestNamesInPaths(t *testing.T) {
 	r.want(200, "v", "GET", "/v1/kv/a/b%2520c%3F?raw", "")
 }
 
+func TestNoCoordinates(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.NoCoordinates = true })
+	for _, path := range []string{"datacenters", "nodes", "node/n1", "nodes?dc=dc2"} {
+		r.want(401, "Coordinate support disabled", "GET", "/v1/coordinate/"+path, "")
+	}
+	r.want(401, "Coordinate support disabled", "PUT", "/v1/coordinate/update", "{}")
+	r.want(200, "[]", "GET", "/v1/catalog/nodes?near=_agent", "")
+}
+
 func TestUnprintablePaths(t *testing.T) {
 	const url = "/v1/kv/a%0Ab"
 	newRig(t).want(400, "invalid character in path", "GET", url, "")

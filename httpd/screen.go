@@ -25,6 +25,9 @@ func (c *call) screen() error {
 			return model.Errorf(model.Denied, "Endpoint is blocked by agent configuration")
 		}
 	}
+	if cfg.NoCoordinates && strings.HasPrefix(c.r.URL.Path, "/v1/coordinate/") {
+		return model.Errorf(model.Disabled, "Coordinate support disabled")
+	}
 	if len(cfg.WriteFrom) > 0 && c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
 		ip := c.remote()
 		if !slices.ContainsFunc(cfg.WriteFrom, func(n Network) bool { return n(ip) }) {
