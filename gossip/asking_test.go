@@ -37,8 +37,7 @@ func TestAskWhoDoesNotKnowThatItLeft(t *testing.T) {
 			t.Errorf("who is cut off answers as %s, %v, after %v", id, here, time.Since(start))
 		}
 
-		w.net.Rejoin(addr(3))
-		w.expect(ms[0], "n1 alive, n2 alive, n3 left")
+		w.net.Rejoin(addr(3)) // some others may be about to look for it at this moment
 		start = time.Now()
 		if id, here := ms[0].Ask(w.t.Context(), &gone); id != "id-3" || !here || time.Since(start) > time.Second {
 			t.Errorf("n3 answers as %s, %v, after %v", id, here, time.Since(start))

@@ -209,10 +209,12 @@ func (c *counted) Read(p []byte) (int, error) {
 func TestCallerGivesUp(t *testing.T) {
 	var deadline time.Time
 	var ended sync.WaitGroup
+	back := make(chan struct{}) // closed when the caller has given up: the deadline is that of both
 	h := function(func(_ http.ResponseWriter, r *http.Request) {
 		defer ended.Done()
 		deadline, _ = r.Context().Deadline()
 		<-r.Context().Done()
+		<-back
 		if _, err := io.ReadAll(r.Body); err == nil && r.ContentLength != 0 {
 			t.Error("half a body was taken for a whole one")
 		}
@@ -225,6 +227,7 @@ func TestCallerGivesUp(t *testing.T) {
 		if _, err := get(ctx, k.client, "/"); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Minute {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
+		close(back)
 		ended.Wait()
 		if deadline.Sub(began) != time.Minute {
 			t.Errorf("the handler was told %s", deadline.Sub(began))
