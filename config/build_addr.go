@@ -16,13 +16,17 @@ const unixPrefix = "unix://"
 
 func quote(s string) string { return strconv.Quote(s) }
 
-// expand evaluates a template and splits what comes out at spaces.
+// expand evaluates a template and splits what comes out at spaces. A template that
+// yields nothing is an error: an agent that nobody reaches is not what was asked for.
 func (b *builder) expand(key, text string) []string {
 	if strings.Contains(text, "{{") {
 		out, err := b.host.Template(text)
 		if err != nil {
 			b.values.fail("%s: error parsing %q: %w", key, text, err)
 			return nil
+		}
+		if strings.TrimSpace(out) == "" {
+			b.values.fail("%s: %q yields no address: is there such an interface, and has it one?", key, text)
 		}
 		text = out
 	}

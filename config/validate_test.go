@@ -123,7 +123,9 @@ func TestBadValues(t *testing.T) {
 		want []string
 	}{
 		{`bind_addr = ""`, []string{"bind_addr cannot be empty"}},
-		{`bind_addr = "{{ none }}"`, []string{"bind_addr cannot be empty"}},
+		{`bind_addr = "{{ none }}"`, []string{`bind_addr: "{{ none }}" yields no address: is there such an interface, and has it one?`, "bind_addr cannot be empty"}},
+		{`client_addr = "{{ none }}"`, []string{`client_addr: "{{ none }}" yields no address: is there such an interface, and has it one?`}},
+		{`retry_join = ["10.0.0.1", "{{ none }}"]`, []string{`retry_join: "{{ none }}" yields no address: is there such an interface, and has it one?`}},
 		{`bind_addr = "{{ two }}"`, []string{"bind_addr cannot contain multiple addresses. Use 'addresses.{dns,http,https}' instead."}},
 		{`bind_addr = "unix:///x"`, []string{"bind_addr cannot be a unix socket"}},
 		{`bind_addr = "localhost"`, []string{"bind_addr must be an ip address"}},
