@@ -67,7 +67,7 @@ func (a *asker) gone(m *gossip.Member, id string) error {
 		a.asked[name] = &answer{}
 		a.running.Go(func() { a.ask(m) })
 	case have.at.IsZero():
-	case !have.here || id != "" && have.id != "" && !strings.EqualFold(id, have.id):
+	case !have.here || differ(id, have.id):
 		return nil
 	}
 	return errAsked

@@ -27,6 +27,14 @@ func (a *agents) answer(_ context.Context, name string) (id string, here bool) {
 	return id, here
 }
 
+// newAskingBench is a bench of the members where these agents answer.
+func newAskingBench(t *testing.T, id map[string]string) (*memberBench, *agents) {
+	b, there := newMemberBench(t), &agents{id: id}
+	b.pool.answer = there.answer
+	b.start()
+	return b, there
+}
+
 func (a *agents) end(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -37,10 +45,7 @@ func (a *agents) end(name string) {
 // heard that it is back. It keeps its node and its sessions until it is gone.
 func TestStaleLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newMemberBench(t)
-		there := &agents{id: map[string]string{"a": idA}}
-		b.pool.answer = there.answer
-		b.start()
+		b, there := newAskingBench(t, map[string]string{"a": idA})
 		a := member("a", idA, "10.0.0.2")
 		b.hear(a)
 		b.apply(t, model.CmdRegister, selfRegistration("a", idA, "10.0.0.2"))
@@ -72,10 +77,7 @@ func TestStaleLeave(t *testing.T) {
 // as one does that is about to leave, is out a few seconds later.
 func TestStaleLeaveEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newMemberBench(t)
-		there := &agents{id: map[string]string{"a": idA}}
-		b.pool.answer = there.answer
-		b.start()
+		b, there := newAskingBench(t, map[string]string{"a": idA})
 		b.hear(member("a", idA, "10.0.0.2"))
 		b.hear(with(member("a", idA, "10.0.0.2"), gossip.StatusLeft))
 		b.expect("a", model.HealthPassing)
@@ -89,9 +91,7 @@ func TestStaleLeaveEnds(t *testing.T) {
 // node of the one that left.
 func TestAnotherAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newMemberBench(t)
-		b.pool.answer = (&agents{id: map[string]string{"a": idB}}).answer
-		b.start()
+		b, _ := newAskingBench(t, map[string]string{"a": idB})
 		b.hear(member("a", idA, "10.0.0.2"))
 		b.hear(with(member("a", idA, "10.0.0.2"), gossip.StatusLeft))
 		b.expect("a", "")
@@ -102,10 +102,7 @@ func TestAnotherAnswers(t *testing.T) {
 // as it is; who had failed is not asked.
 func TestForgottenMembersAreAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newMemberBench(t)
-		there := &agents{id: map[string]string{"a": idA}}
-		b.pool.answer = there.answer
-		b.start()
+		b, there := newAskingBench(t, map[string]string{"a": idA})
 		b.hear(member("a", idA, "10.0.0.2"))
 		b.hear(member("f", idB, "10.0.0.3"))
 		b.hear(with(member("f", idB, "10.0.0.3"), gossip.StatusFailed))
@@ -179,9 +176,7 @@ func TestManyAreAsked(t *testing.T) {
 // TestRenamedAgentIsNotAsked: it is there, under its new name.
 func TestRenamedAgentIsNotAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newMemberBench(t)
-		b.pool.answer = (&agents{id: map[string]string{"old": idA}}).answer
-		b.start()
+		b, _ := newAskingBench(t, map[string]string{"old": idA})
 		b.hear(member("old", idA, "10.0.0.2"))
 		b.pool.set(with(member("old", idA, "10.0.0.2"), gossip.StatusLeft))
 		b.hear(member("new", idA, "10.0.0.2"))

@@ -288,8 +288,12 @@ func nodeNamed(v *state.Version, name string) *model.Node {
 
 // another tells whether node and member are known to be different agents.
 func another(node *model.Node, member *gossip.Member) bool {
-	return node.ID != "" && member.ID() != "" && !strings.EqualFold(node.ID, member.ID())
+	return differ(node.ID, member.ID())
 }
+
+// differ tells whether two node IDs are known to be those of different agents: "" is
+// not known.
+func differ(a, b string) bool { return a != "" && b != "" && !strings.EqualFold(a, b) }
 
 func sameAs(node *model.Node, member *gossip.Member) bool {
 	return node.Address == member.Addr && (member.ID() == "" || strings.EqualFold(node.ID, member.ID()))

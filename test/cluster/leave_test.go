@@ -11,18 +11,26 @@ import (
 	"muster/internal/memnet"
 )
 
+// serversAndClient are three servers, which are the first agents, and "c1", until the
+// test ends.
+func serversAndClient(t *testing.T, dir string) (*Cluster, *Agent) {
+	t.Helper()
+	c := New(1, 3, dir)
+	t.Cleanup(c.Close)
+	for _, ip := range []string{"1", "2", "3"} {
+		start(t, c.Add("s"+ip, true, "10.0.0."+ip))
+	}
+	client := c.Add("c1", false, "10.0.0.11")
+	start(t, client)
+	return c, client
+}
+
 // An agent that leaves does not come back into the catalog, even if somebody
 // still registers services with it.
 func TestLeaveIsFinal(t *testing.T) {
 	dir := folder(t)
 	synctest.Test(t, func(t *testing.T) {
-		c := New(1, 3, dir)
-		defer c.Close()
-		for _, ip := range []string{"1", "2", "3"} {
-			start(t, c.Add("s"+ip, true, "10.0.0."+ip))
-		}
-		client := c.Add("c1", false, "10.0.0.11")
-		start(t, client)
+		c, client := serversAndClient(t, dir)
 		server := c.agents[0]
 		known := func() bool { return inCatalog(t, server, "c1") }
 		eventually(t, server, "PUT", "/v1/kv/a", "1", "200 true")
@@ -77,13 +85,7 @@ func inCatalog(t *testing.T, server *Agent, name string) bool {
 func TestWrongLeave(t *testing.T) {
 	dir := folder(t)
 	synctest.Test(t, func(t *testing.T) {
-		c := New(1, 3, dir)
-		defer c.Close()
-		for _, ip := range []string{"1", "2", "3"} {
-			start(t, c.Add("s"+ip, true, "10.0.0."+ip))
-		}
-		client := c.Add("c1", false, "10.0.0.11")
-		start(t, client)
+		c, client := serversAndClient(t, dir)
 		eventually(t, c.agents[0], "PUT", "/v1/kv/a", "1", "200 true")
 		server := c.leader(t)
 		for !inCatalog(t, server, "c1") {
